@@ -1,0 +1,16 @@
+# sallyport_room(FOLDER NEEDS LIBRARY...): the static library of one room, named after its folder
+# with slashes as underscores. Files are found by themselves: adding a noun touches no build file.
+function(sallyport_room folder)
+    cmake_parse_arguments(room "" "" "NEEDS" ${ARGN})
+    string(REPLACE "/" "_" name ${folder})
+    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.c)
+    if(sources)
+        add_library(${name} STATIC ${sources})
+        target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR})
+        target_link_libraries(${name} PUBLIC sallyport_options ${room_NEEDS})
+    else()
+        add_library(${name} INTERFACE)
+        target_include_directories(${name} INTERFACE ${CMAKE_SOURCE_DIR})
+        target_link_libraries(${name} INTERFACE sallyport_options ${room_NEEDS})
+    endif()
+endfunction()
