@@ -1,0 +1,38 @@
+/* proxy/http/framing.h
+ *
+ * The one place that decides where a message ends and which fields belong to one hop only. Codecs
+ * call it with the fields as received; afterwards the message holds no framing or hop-by-hop field
+ * (RFC 9110 §7.6.1), and the sending codec writes its own.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "proxy/base/fault.h"
+#include "proxy/http/message.h"
+
+/* What the codec knows about the wire it read the message from. */
+struct framing_facts {
+    bool is_http10;         /* HTTP/1.0: no transfer codings, no persistence by default */
+    bool has_stream_ends;   /* HTTP/2 and later: the codec marks the end itself */
+    enum method request_method; /* responses: what was asked (HEAD and CONNECT matter) */
+    bool upgrade_was_asked; /* responses: 101 is allowed only then */
+};
+
+/* What framing_decide_* learnt about the conn (RFC 9112 §9.3). */
+struct framing_verdict {
+    bool close_after; /* the conn ends with this message */
+};
+
+/* Reads Content-Length, Transfer-Encoding, Connection, Upgrade, TE, Expect, Keep-Alive, Host,
+ * sets message->framing, upgrade, expects_continue, accepts_trailers, authority, and removes the
+ * hop-by-hop fields and those that Connection names. FAULT_NONE or the reason to refuse. */
+MUST_CHECK enum fault_code framing_decide_request(struct message *request, struct arena *arena,
+                                                  const struct framing_facts *facts,
+                                                  struct framing_verdict *verdict);
+MUST_CHECK enum fault_code framing_decide_response(struct message *response,
+                                                   const struct framing_facts *facts,
+                                                   struct framing_verdict *verdict);
+
+/* RFC 9110 §6.5.1: may this field come in trailers? */
+bool framing_allows_trailer(const struct field *field);
