@@ -1,0 +1,53 @@
+/* proxy/relay/relay.h
+ *
+ * The relay is what one worker does: it accepts conns on the listeners of a configuration, turns
+ * them into exchanges, and carries those to the backends and back.
+ *
+ * Owner: the worker's main, which also owns the loop, the log and the key client lent to it.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "config/bundle.h"
+#include "config/model.h"
+#include "crypto/key_client.h"
+#include "proxy/base/log.h"
+#include "proxy/base/status.h"
+#include "proxy/net/loop.h"
+#include "proxy/relay/counters.h"
+
+struct relay;
+
+/* All borrowed; must outlive the relay. */
+struct relay_start {
+    struct loop *loop;
+    const struct config *config;
+    const struct bundle *bundle;   /* the files that the configuration names, without keys */
+    struct key_client *key_client; /* NULL: no listener or backend of ours needs a key */
+    struct log *log;               /* events */
+    struct log *access_log;        /* one line an exchange; NULL: off */
+    struct counters *counters;     /* this worker's own slots in shared memory */
+    const int *descriptors;        /* listening sockets, in the order of relay_listener_count */
+    size_t descriptor_count;
+};
+
+/* What went wrong at the start, in one sentence with its place; never a secret. */
+struct relay_error {
+    char text[512];
+};
+
+/* Opens all listeners. On failure nothing stays open and `error` says why. */
+MUST_CHECK enum status relay_open(struct relay **out, const struct relay_start *start,
+                                  struct relay_error *error);
+
+/* Stops accepting, lets running exchanges end, closes idle conns at once and everything else when
+ * the configuration's drain time is over; then calls on_drained once, from the loop. */
+void relay_drain(struct relay *relay, void (*on_drained)(void *self), void *self);
+
+/* Closes whatever is open. */
+void relay_free(struct relay *relay);
+
+/* Replaces the OCSP response stapled with the certificate at `index` of the configuration; DER is
+ * copied. An empty slice staples nothing. */
+void relay_staple(struct relay *relay, size_t index, slice der);
