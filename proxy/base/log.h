@@ -39,6 +39,10 @@ void log_free(struct log *log);
 void log_write(struct log *log, enum log_level level, const char *event,
                const struct log_field *fields, size_t count);
 
+/* Takes a line that its caller has formatted and escaped, with its line feed; dropped and counted
+ * like any other when the reader is slow. */
+void log_line(struct log *log, slice line);
+
 /* Writes what has gathered. Called at the end of each loop turn and before exit. */
 void log_flush(struct log *log);
 
