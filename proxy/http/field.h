@@ -37,6 +37,7 @@
     X(KEEP_ALIVE, "keep-alive")                      \
     X(LOCATION, "location")                          \
     X(PRIORITY, "priority")                          \
+    X(PROXY, "proxy")                                \
     X(PROXY_AUTHENTICATE, "proxy-authenticate")      \
     X(PROXY_AUTHORIZATION, "proxy-authorization")    \
     X(PROXY_CONNECTION, "proxy-connection")          \
@@ -85,6 +86,10 @@ enum field_token field_token_of(slice lower_name);
 
 /* The lower-case name of a token. */
 slice field_name_of(enum field_token token);
+
+/* The lower-case form of a field name's byte; 0: the byte may not be in a name (RFC 9110 §5.6.2).
+ */
+extern const unsigned char field_name_bytes[256];
 
 /* RFC 9110 §5.1: a token of at least one character. Lower-cases it in place: names are compared
  * in one spelling everywhere. False: not a field name. */

@@ -41,6 +41,9 @@ enum framing_kind {
 struct framing {
     enum framing_kind kind;
     uint64_t length; /* bytes, for FRAMING_LENGTH */
+    /* FRAMING_NONE in a response to HEAD and in 304: Content-Length was given; it says what GET
+     * would bring, and is passed on (RFC 9110 §8.6) */
+    bool tells_length;
 };
 
 struct message {
@@ -58,9 +61,9 @@ struct message {
     /* both */
     struct fields fields; /* without hop-by-hop and framing fields: codecs write their own */
     struct framing framing;
-    slice upgrade;          /* protocol asked for (request) or switched to (101); else empty */
-    bool expects_continue;  /* request: 100-continue (RFC 9110 §10.1.1) */
-    bool accepts_trailers;  /* request: TE: trailers */
+    slice upgrade;         /* protocol asked for (request) or switched to (101); else empty */
+    bool expects_continue; /* request: 100-continue (RFC 9110 §10.1.1) */
+    bool accepts_trailers; /* request: TE: trailers */
 };
 
 /* METHOD_OTHER for a token without a meaning of its own here. Case matters (RFC 9110 §9.1). */
