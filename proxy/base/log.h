@@ -21,6 +21,8 @@
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 enum log_format { LOG_JSON, LOG_TEXT };
 
+enum { LOG_LINE_BYTES_MAX = 4096 };
+
 struct log;
 
 struct log_field {
@@ -33,9 +35,18 @@ struct log_field {
 /* `role` ("master", "worker 1") is in each line. The descriptor stays the caller's. NULL: no
  * memory. */
 struct log *log_new(enum log_level level, enum log_format format, int descriptor, const char *role);
+/* Writes what has gathered, waiting at most a second for a slow reader. NULL is fine. */
 void log_free(struct log *log);
 
-/* Text is escaped; invalid UTF-8 and control characters are written as escapes. */
+/* From now on lines go to another descriptor (a log file that was rotated). */
+void log_redirect(struct log *log, int descriptor);
+
+/* Lines dropped since the start because the reader was slow or memory was out. */
+uint64_t log_dropped(const struct log *log);
+
+/* Text is escaped; invalid UTF-8 and control characters are written as escapes. A line is at most
+ * LOG_LINE_BYTES_MAX long, so that lines of several processes in one pipe never mix: text that does
+ * not fit is cut and ends in "...". */
 void log_write(struct log *log, enum log_level level, const char *event,
                const struct log_field *fields, size_t count);
 
