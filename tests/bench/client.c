@@ -135,8 +135,14 @@ void client_finish(struct client *client)
 
 void client_close(struct client *client)
 {
+    if (client->has_ended) {
+        /* OpenSSL forgets our close_notify at an end of file that it was told to accept, and would
+         * mark the session as not to be resumed. */
+        SSL_set_shutdown(client->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    }
     SSL_free(client->ssl);
     client->ssl = NULL;
+    client->has_ended = false;
     if (client->fd >= 0) {
         (void)close(client->fd);
         client->fd = -1;

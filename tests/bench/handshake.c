@@ -16,12 +16,14 @@ struct slot {
     struct client client;
     bool resumes;
     bool is_warm;
+    bool has_offered;     /* a session, on the connection under way */
     bool is_counted;      /* the handshake under way is of the kind that is measured */
     SSL_SESSION *session; /* the newest the server gave; owned */
 };
 
 static void begin(struct slot *slot)
 {
+    slot->has_offered = slot->resumes && slot->session != NULL;
     if (!slot->client.load->is_stopping) {
         client_open(&slot->client, slot->resumes ? slot->session : NULL);
     }
@@ -31,7 +33,7 @@ static void on_open(struct client *client)
 {
     struct slot *slot = client->slot;
     bool is_resumed = SSL_session_reused(client->ssl) == 1;
-    if (slot->resumes && slot->session != NULL && !is_resumed) {
+    if (slot->has_offered && !is_resumed) {
         load_fail(client->load, REPORT_NOT_RESUMED, "the server did not resume its session");
     }
     slot->is_counted = is_resumed == slot->resumes;

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -224,7 +225,8 @@ static int take_options(struct load *load, int argc, char **argv)
     load->options.scenario = optind == argc - 1 ? argv[optind] : NULL;
     bool is_complete = load->options.scenario != NULL && load->options.port != 0 &&
                        load->options.name != NULL && load->options.ca != NULL &&
-                       load->options.clients > 0 && load->options.in_flight > 0;
+                       load->options.clients > 0 && load->options.in_flight > 0 &&
+                       load->options.bytes > 0;
     return is_complete ? 0 : -1;
 }
 
@@ -276,6 +278,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "bench_load: no scenario %s\n", load.options.scenario);
         return 2;
     }
+    (void)signal(SIGPIPE, SIG_IGN); /* a connection that was reset is a fault, not the end */
     pattern_fill();
     return load_run(&load, scenario);
 }

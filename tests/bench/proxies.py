@@ -142,14 +142,17 @@ def children_of(pid):
     return found
 
 
-def pss_bytes(pids):
-    """Memory of the processes, shared pages divided among those that share them."""
-    total = 0
-    for pid in pids:
-        for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                total += int(line.split()[1]) * 1024
-    return total
+def memory_of(pid):
+    """Bytes, pages shared with other processes divided among them; where a process does not let
+    itself be looked into, all its resident pages."""
+    try:
+        text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+        label = "Pss:"
+    except PermissionError:
+        text = pathlib.Path(f"/proc/{pid}/status").read_text()
+        label = "VmRSS:"
+    return sum(int(line.split()[1]) * 1024 for line in text.splitlines()
+               if line.startswith(label))
 
 
 class Proxy:
@@ -192,7 +195,7 @@ class Proxy:
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise NotStarted(f"{self.name} ended with {self.process.returncode}"
-                                 f"{self._log_end()}")
+                                 f"{self.log_end()}")
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
                 time.sleep(0.2)  # for its last children
@@ -200,13 +203,18 @@ class Proxy:
             except OSError:
                 time.sleep(0.05)
         self.stop()
-        raise NotStarted(f"{self.name} did not listen within {START_SECONDS} s{self._log_end()}")
+        raise NotStarted(f"{self.name} did not listen within {START_SECONDS} s{self.log_end()}")
 
-    def _log_end(self):
+    def log_end(self):
+        """The last lines of its log, to be put behind a sentence about an error."""
         lines = self.log.read_text(errors="replace").splitlines()[-12:]
         return "".join(f"\n    {line}" for line in lines) or " (its log is empty)"
 
+    def memory(self):
+        return sum(memory_of(pid) for pid in self.pids())
+
     def pids(self):
+        """The process and its children: of Sallyport master, keyholder and worker."""
         return children_of(self.process.pid)
 
     def stop(self):

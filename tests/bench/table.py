@@ -77,7 +77,7 @@ def ratio_text(scenario, ours, best):
 
 
 def aim_text(scenario, ours, best):
-    if scenario.aim is None:
+    if scenario.aim is None or (ours is not None and ours.name != "sallyport"):
         return ""
     if scenario.is_idle:
         aim = f"≤ {scenario.aim} KiB"
@@ -98,13 +98,16 @@ def variant_text(cell, kind):
 
 def rows_of(results, kinds, subject):
     """`results`: (scenario, {kind: [cell of each variant]}) in order."""
-    rows = [["scenario", *kinds, f"{subject} to best peer", "aim"]]
+    has_subject = subject in kinds
+    rows = [["scenario", *kinds] + [f"{subject} to best peer", "aim"] * has_subject]
     for scenario, by_kind in results:
         cells = {kind: better_of(variants) for kind, variants in by_kind.items()}
         ours = cells.get(subject)
         best = best_peer([cell for kind, cell in cells.items() if kind != subject], subject)
-        rows.append([scenario.title, *(variant_text(cells[kind], kind) for kind in kinds),
-                     ratio_text(scenario, ours, best), aim_text(scenario, ours, best)])
+        row = [scenario.title, *(variant_text(cells[kind], kind) for kind in kinds)]
+        if has_subject:
+            row += [ratio_text(scenario, ours, best), aim_text(scenario, ours, best)]
+        rows.append(row)
     return rows
 
 
