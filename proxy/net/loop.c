@@ -37,6 +37,7 @@ struct loop {
     struct event *tick;
     struct arena_pool arena_pool;
     struct buffer_pool *buffer_pool;
+    char *scratch;
 };
 
 static void on_tick(evutil_socket_t descriptor, short events, void *self)
@@ -61,10 +62,12 @@ struct loop *loop_new(void)
     loop->now_us = clock_monotonic_us();
     loop->base = event_base_new();
     loop->buffer_pool = buffer_pool_new();
+    loop->scratch = malloc(BUFFER_LARGE_BYTES);
     if (loop->base != NULL) {
         loop->tick = event_new(loop->base, -1, 0, on_tick, loop);
     }
-    if (loop->base == NULL || loop->buffer_pool == NULL || loop->tick == NULL) {
+    if (loop->base == NULL || loop->buffer_pool == NULL || loop->scratch == NULL ||
+        loop->tick == NULL) {
         loop_free(loop);
         return NULL;
     }
@@ -104,6 +107,7 @@ void loop_free(struct loop *loop)
     }
     arena_pool_fini(&loop->arena_pool);
     buffer_pool_free(loop->buffer_pool);
+    free(loop->scratch);
     free(loop);
 }
 
@@ -169,6 +173,12 @@ struct arena_pool *loop_arena_pool(struct loop *loop)
 struct buffer_pool *loop_buffer_pool(struct loop *loop)
 {
     return loop->buffer_pool;
+}
+
+char *loop_scratch(struct loop *loop, size_t *bytes)
+{
+    *bytes = BUFFER_LARGE_BYTES;
+    return loop->scratch;
 }
 
 static void post_into(struct list *list, struct loop_post *post)

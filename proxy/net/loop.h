@@ -38,6 +38,10 @@ uint64_t loop_now_us(const struct loop *loop);
 struct arena_pool *loop_arena_pool(struct loop *loop);
 struct buffer_pool *loop_buffer_pool(struct loop *loop);
 
+/* Memory that anybody may write to and nobody may keep: for receiving into before it is known
+ * where the bytes belong. */
+char *loop_scratch(struct loop *loop, size_t *bytes);
+
 /* ---- posts: a call made later in the same turn (or in the next one) ---- */
 
 /* Embedded in its object; zero is valid. */

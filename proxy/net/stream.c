@@ -1,0 +1,513 @@
+/* proxy/net/stream.c
+ *
+ * The socket side of a stream: connecting, receiving, gathering and flushing, half-closing,
+ * lingering, closing. The TLS side is in stream_tls.c.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "proxy/net/stream.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "crypto/tls_facts.h"
+#include "proxy/base/assert.h"
+#include "proxy/net/stream_state.h"
+
+enum {
+    LINGER_MS = 2000,
+    DIRECT_SEND_BYTES = 16 * 1024, /* from here on a copy into tx costs more than a call */
+};
+
+static void on_ready(void *self, unsigned events);
+static void flush(void *self);
+static void step(void *self);
+static void discard_input(struct stream *stream);
+
+static struct stream *stream_new(struct loop *loop, int descriptor, enum stream_phase phase,
+                                 const struct stream_events *events, void *self)
+{
+    struct stream *stream = calloc(1, sizeof(*stream));
+    if (stream == NULL) {
+        return NULL;
+    }
+    stream->loop = loop;
+    stream->descriptor = descriptor;
+    stream->phase = phase;
+    stream->events = events;
+    stream->self = self;
+    stream->reason = "";
+    stream->post_flush = (struct loop_post){.run = flush, .self = stream};
+    stream->post_step = (struct loop_post){.run = step, .self = stream};
+    stream->is_writable = phase == PHASE_OPEN;
+    if (watch_open(&stream->watch, loop, descriptor, WATCH_READ | WATCH_WRITE | WATCH_CLOSED,
+                   on_ready, stream) != STATUS_OK) {
+        free(stream);
+        return NULL;
+    }
+    return stream;
+}
+
+enum status stream_adopt(struct stream **out, struct loop *loop, int descriptor,
+                         const struct stream_events *events, void *self)
+{
+    *out = stream_new(loop, descriptor, PHASE_OPEN, events, self);
+    if (*out == NULL) {
+        (void)close(descriptor);
+        return STATUS_NOMEM;
+    }
+    return STATUS_OK;
+}
+
+/* A silent network must not keep a dead peer's conn for hours: keep-alive probes after a minute,
+ * and unacknowledged bytes give up after 30 s. */
+static void set_tcp_options(int descriptor)
+{
+    const struct {
+        int level;
+        int name;
+        int value;
+    } options[] = {
+        {IPPROTO_TCP, TCP_NODELAY, 1},   {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, 60}, {IPPROTO_TCP, TCP_KEEPINTVL, 10},
+        {IPPROTO_TCP, TCP_KEEPCNT, 3},   {IPPROTO_TCP, TCP_USER_TIMEOUT, 30000},
+    };
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        (void)setsockopt(descriptor, options[i].level, options[i].name, &options[i].value,
+                         sizeof(options[i].value));
+    }
+}
+
+enum status stream_connect(struct stream **out, struct loop *loop, const struct sockaddr *address,
+                           socklen_t address_len, const struct stream_events *events, void *self)
+{
+    *out = NULL;
+    int descriptor = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) {
+        return STATUS_SYS;
+    }
+    if (address->sa_family != AF_UNIX) {
+        set_tcp_options(descriptor);
+    }
+    int connected = connect(descriptor, address, address_len);
+    enum stream_failure failure = STREAM_FINE;
+    if (connected != 0 && errno != EINPROGRESS) {
+        failure = errno == ECONNREFUSED || errno == ENOENT ? STREAM_REFUSED : STREAM_UNREACHABLE;
+    }
+    *out = stream_new(loop, descriptor, PHASE_CONNECTING, events, self);
+    if (*out == NULL) {
+        (void)close(descriptor);
+        return STATUS_NOMEM;
+    }
+    if (connected == 0 || failure != STREAM_FINE) {
+        /* A unix socket connects at once: the outcome still comes from the loop. */
+        (*out)->failure = failure;
+        loop_post(loop, &(*out)->post_step);
+    }
+    return STATUS_OK;
+}
+
+void stream_set_owner(struct stream *stream, const struct stream_events *events, void *self)
+{
+    stream->events = events;
+    stream->self = self;
+}
+
+enum status stream_break(struct stream *stream, enum stream_failure failure, const char *reason)
+{
+    if (stream->failure == STREAM_FINE) {
+        stream->failure = failure;
+        stream->reason = reason;
+    }
+    return STATUS_BROKEN;
+}
+
+/* ---- receiving ---- */
+
+enum status stream_receive(struct stream *stream, char *at, size_t room, size_t *moved)
+{
+    *moved = 0;
+    if (!stream->is_readable) {
+        return STATUS_AGAIN;
+    }
+    ssize_t got = recv(stream->descriptor, at, room, 0);
+    if (got > 0) {
+        *moved = (size_t)got;
+        /* A short read has emptied the socket: the next event tells of more, so no call is spent
+         * on hearing EAGAIN. Unless an end waits, which was told together with these bytes. */
+        stream->is_readable = *moved == room || stream->has_hangup;
+        return STATUS_OK;
+    }
+    if (got == 0) {
+        return STATUS_END;
+    }
+    if (errno == EAGAIN || errno == EINTR) {
+        stream->is_readable = errno == EINTR;
+        return STATUS_AGAIN;
+    }
+    return stream_break(stream, STREAM_RESET, "");
+}
+
+enum status stream_unread(struct stream *stream, slice bytes)
+{
+    assert_always(buffer_is_empty(&stream->rx));
+    return buffer_append(&stream->rx, loop_buffer_pool(stream->loop), bytes) ? STATUS_OK
+                                                                             : STATUS_NOMEM;
+}
+
+enum status stream_read(struct stream *stream, char *at, size_t room, size_t *moved)
+{
+    *moved = 0;
+    if (stream->failure != STREAM_FINE) {
+        return STATUS_BROKEN;
+    }
+    if (stream->phase != PHASE_OPEN || room == 0) {
+        return STATUS_AGAIN;
+    }
+    if (stream->ssl != NULL) {
+        return stream_tls_read(stream, at, room, moved);
+    }
+    if (!buffer_is_empty(&stream->rx)) {
+        slice held = buffer_bytes(&stream->rx);
+        *moved = held.len < room ? held.len : room;
+        memcpy(at, held.at, *moved);
+        buffer_consume(&stream->rx, loop_buffer_pool(stream->loop), *moved);
+        return STATUS_OK;
+    }
+    return stream_receive(stream, at, room, moved);
+}
+
+/* ---- sending ---- */
+
+/* Sends tx and then `more` in one call. Tells how much of `more` left. */
+static enum status send_both(struct stream *stream, slice more, size_t *taken)
+{
+    slice held = buffer_bytes(&stream->tx);
+    struct iovec parts[2] = {{(void *)(uintptr_t)held.at, held.len},
+                             {(void *)(uintptr_t)more.at, more.len}};
+    bool has_held = held.len > 0;
+    struct msghdr message = {.msg_iov = has_held ? parts : parts + 1,
+                             .msg_iovlen = has_held && more.len > 0 ? 2 : 1};
+    ssize_t sent = sendmsg(stream->descriptor, &message, MSG_NOSIGNAL);
+    *taken = 0;
+    if (sent < 0) {
+        if (errno != EAGAIN && errno != EINTR) {
+            return stream_break(stream, STREAM_RESET, "");
+        }
+        stream->is_writable = errno == EINTR;
+        return STATUS_AGAIN;
+    }
+    size_t left = (size_t)sent;
+    stream->sent_bytes += left;
+    size_t of_held = left < held.len ? left : held.len;
+    if (of_held > 0) {
+        buffer_consume(&stream->tx, loop_buffer_pool(stream->loop), of_held);
+    }
+    *taken = left - of_held;
+    stream->is_writable = left == held.len + more.len;
+    return stream->is_writable ? STATUS_OK : STATUS_AGAIN;
+}
+
+bool stream_queue(struct stream *stream, slice bytes)
+{
+    if (stream->phase == PHASE_CLOSED ||
+        !buffer_append(&stream->tx, loop_buffer_pool(stream->loop), bytes)) {
+        return false;
+    }
+    loop_post_flush(stream->loop, &stream->post_flush);
+    return true;
+}
+
+static enum status write_plain(struct stream *stream, slice bytes, size_t *taken)
+{
+    size_t held = buffer_len(&stream->tx);
+    if (bytes.len >= DIRECT_SEND_BYTES) {
+        enum status sent = stream->is_writable ? send_both(stream, bytes, taken) : STATUS_AGAIN;
+        stream->wants_writable = sent == STATUS_AGAIN;
+        return sent;
+    }
+    if (held + bytes.len > BUFFER_BULK_BYTES) {
+        stream->wants_writable = true;
+        return STATUS_AGAIN;
+    }
+    if (!stream_queue(stream, bytes)) {
+        return stream_break(stream, STREAM_NO_MEMORY, "");
+    }
+    *taken = bytes.len;
+    return STATUS_OK;
+}
+
+enum status stream_write(struct stream *stream, slice bytes, size_t *taken)
+{
+    *taken = 0;
+    if (stream->failure != STREAM_FINE || stream->is_finishing) {
+        return STATUS_BROKEN;
+    }
+    assert_debug(stream->phase == PHASE_OPEN);
+    if (bytes.len == 0) {
+        return STATUS_OK;
+    }
+    return stream->ssl != NULL ? stream_tls_write(stream, bytes, taken)
+                               : write_plain(stream, bytes, taken);
+}
+
+static void send_fin(struct stream *stream)
+{
+    if (stream->is_finishing && !stream->is_finished) {
+        stream->is_finished = true;
+        (void)shutdown(stream->descriptor, SHUT_WR);
+    }
+}
+
+/* Runs in the loop's flush phase, outside any call on this stream. */
+static void flush(void *self)
+{
+    struct stream *stream = self;
+    if (stream->phase == PHASE_CLOSED || stream->failure != STREAM_FINE) {
+        return;
+    }
+    size_t taken = 0;
+    if (!buffer_is_empty(&stream->tx) && stream->is_writable &&
+        send_both(stream, (slice){"", 0}, &taken) == STATUS_BROKEN) {
+        if (stream->phase == PHASE_LINGERING) {
+            stream_close(stream);
+        } else {
+            stream->events->on_failed(stream->self, stream->failure);
+        }
+        return;
+    }
+    if (!buffer_is_empty(&stream->tx)) {
+        return;
+    }
+    send_fin(stream);
+    if (stream->wants_writable && stream->phase == PHASE_OPEN && stream->is_writable) {
+        stream->wants_writable = false;
+        stream->events->on_writable(stream->self);
+    }
+}
+
+/* ---- events ---- */
+
+static void connected(struct stream *stream)
+{
+    int error = 0;
+    socklen_t len = sizeof(error);
+    if (stream->failure == STREAM_FINE &&
+        (getsockopt(stream->descriptor, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0)) {
+        stream->failure = error == ECONNREFUSED ? STREAM_REFUSED : STREAM_UNREACHABLE;
+    }
+    if (stream->failure != STREAM_FINE) {
+        stream->events->on_failed(stream->self, stream->failure);
+        return;
+    }
+    stream->phase = PHASE_OPEN;
+    stream->is_writable = true;
+    stream->events->on_open(stream->self);
+}
+
+static void on_ready(void *self, unsigned events)
+{
+    struct stream *stream = self;
+    stream->has_hangup = stream->has_hangup || (events & WATCH_CLOSED) != 0;
+    stream->is_readable = stream->is_readable || (events & (WATCH_READ | WATCH_CLOSED)) != 0;
+    stream->is_writable =
+        stream->is_writable || ((events & WATCH_WRITE) != 0 && stream->phase != PHASE_CONNECTING);
+    if ((events & WATCH_WRITE) != 0 && (!buffer_is_empty(&stream->tx) || stream->wants_writable)) {
+        loop_post_flush(stream->loop, &stream->post_flush);
+    }
+    switch (stream->phase) {
+    case PHASE_CONNECTING:
+        if ((events & WATCH_WRITE) != 0) {
+            loop_unpost(&stream->post_step);
+            connected(stream);
+        }
+        break;
+    case PHASE_HANDSHAKE:
+        if (stream->is_readable && !stream->is_parked) {
+            stream_tls_step(stream);
+        }
+        break;
+    case PHASE_OPEN:
+        if (stream->is_readable) {
+            stream->events->on_readable(stream->self);
+        }
+        break;
+    case PHASE_LINGERING:
+        discard_input(stream);
+        break;
+    case PHASE_CLOSED:
+        break;
+    }
+}
+
+/* The posted step: a connect that ended at once, a parked handshake whose answer came, or, when
+ * closed, the end of the object itself. */
+static void step(void *self)
+{
+    struct stream *stream = self;
+    if (stream->phase == PHASE_CONNECTING) {
+        connected(stream);
+        return;
+    }
+    stream->is_parked = false;
+    if (stream->phase == PHASE_HANDSHAKE) {
+        stream_tls_step(stream);
+        return;
+    }
+    if (stream->phase == PHASE_CLOSED && stream_tls_free(stream)) {
+        free(stream);
+    }
+}
+
+/* ---- the end ---- */
+
+void stream_finish(struct stream *stream)
+{
+    if (stream->is_finishing || stream->failure != STREAM_FINE) {
+        return;
+    }
+    if (stream->ssl != NULL) {
+        stream_tls_finish(stream);
+    }
+    stream->is_finishing = true;
+    loop_post_flush(stream->loop, &stream->post_flush);
+}
+
+static void on_linger_deadline(void *self)
+{
+    stream_close(self);
+}
+
+static void discard_input(struct stream *stream)
+{
+    char sink[4096];
+    enum { ROUNDS_MAX = 64 }; /* a peer that floods is not listened to for ever */
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        size_t moved = 0;
+        enum status status = stream_receive(stream, sink, sizeof(sink), &moved);
+        if (status == STATUS_AGAIN) {
+            return;
+        }
+        if (status != STATUS_OK) {
+            break;
+        }
+    }
+    stream_close(stream);
+}
+
+void stream_linger(struct stream *stream)
+{
+    if (stream->failure != STREAM_FINE || stream->phase != PHASE_OPEN) {
+        stream_close(stream);
+        return;
+    }
+    stream_finish(stream);
+    stream->phase = PHASE_LINGERING;
+    stream->events = NULL;
+    deadline_arm(&stream->linger, stream->loop, LINGER_MS, on_linger_deadline, stream);
+    if (stream->has_hangup) {
+        stream->is_readable = true;
+    }
+}
+
+void stream_refuse_in_clear(struct stream *stream, slice bytes)
+{
+    assert_always(stream->failure == STREAM_NOT_TLS);
+    stream->failure = STREAM_FINE;
+    stream->phase = PHASE_OPEN;
+    buffer_clear(&stream->rx, loop_buffer_pool(stream->loop));
+    (void)stream_tls_free(stream);
+    (void)stream_queue(stream, bytes);
+    stream_linger(stream);
+}
+
+static void release(struct stream *stream)
+{
+    struct buffer_pool *pool = loop_buffer_pool(stream->loop);
+    buffer_clear(&stream->rx, pool);
+    buffer_clear(&stream->tx, pool);
+    deadline_disarm(&stream->linger);
+    loop_unpost(&stream->post_flush);
+    watch_close(&stream->watch);
+    (void)close(stream->descriptor);
+    stream->descriptor = -1;
+    stream->phase = PHASE_CLOSED;
+    stream->events = NULL;
+    if (!stream->is_parked) {
+        loop_unpost(&stream->post_step);
+        loop_post_reap(stream->loop, &stream->post_step);
+    }
+}
+
+void stream_close(struct stream *stream)
+{
+    if (stream->phase == PHASE_CLOSED) {
+        return;
+    }
+    if (stream->failure == STREAM_FINE && stream->phase == PHASE_OPEN && stream->ssl != NULL) {
+        stream_tls_finish(stream);
+    }
+    size_t taken = 0;
+    if (!buffer_is_empty(&stream->tx) && stream->failure == STREAM_FINE) {
+        (void)!send_both(stream, (slice){"", 0}, &taken);
+    }
+    release(stream);
+}
+
+void stream_reset(struct stream *stream)
+{
+    if (stream->phase == PHASE_CLOSED) {
+        return;
+    }
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(stream->descriptor, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    release(stream);
+}
+
+/* ---- facts ---- */
+
+bool stream_has_unsent(const struct stream *stream)
+{
+    return !buffer_is_empty(&stream->tx);
+}
+
+uint64_t stream_sent_bytes(const struct stream *stream)
+{
+    return stream->sent_bytes;
+}
+
+enum stream_failure stream_failure(const struct stream *stream)
+{
+    return stream->failure;
+}
+
+const char *stream_failure_reason(const struct stream *stream)
+{
+    return stream->reason;
+}
+
+bool stream_is_tls(const struct stream *stream)
+{
+    return stream->ssl != NULL;
+}
+
+SSL *stream_ssl(const struct stream *stream)
+{
+    return stream->ssl;
+}
+
+bool stream_peer_address(const struct stream *stream, struct sockaddr_storage *out)
+{
+    socklen_t len = sizeof(*out);
+    return getpeername(stream->descriptor, (struct sockaddr *)out, &len) == 0;
+}
+
+bool stream_own_address(const struct stream *stream, struct sockaddr_storage *out)
+{
+    socklen_t len = sizeof(*out);
+    return getsockname(stream->descriptor, (struct sockaddr *)out, &len) == 0;
+}

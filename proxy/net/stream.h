@@ -1,0 +1,121 @@
+/* proxy/net/stream.h
+ *
+ * A byte stream over one socket, plain or TLS, as its owner sees it: bytes are pulled when there
+ * is room for them and written when there are some. Nobody is pushed: a stream that is not read
+ * fills the socket's buffer and slows its peer, which is all the back-pressure there is.
+ *
+ * Written bytes gather and leave at the end of the loop turn in one system call; an idle stream
+ * holds no buffer.
+ *
+ *      CONNECTING ──► OPEN ──────────────► LINGERING ──► closed
+ *           └──► (start_tls) HANDSHAKE ──► OPEN
+ *
+ * Owner: whoever opened it. After stream_close and stream_linger no callback comes, and the stream
+ * frees itself.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include <openssl/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "proxy/base/slice.h"
+#include "proxy/base/status.h"
+#include "proxy/net/loop.h"
+
+struct stream;
+struct tls_facts;
+
+enum stream_failure {
+    STREAM_FINE,
+    STREAM_RESET,            /* the peer or the network ended the conn */
+    STREAM_REFUSED,          /* connecting: nobody listens */
+    STREAM_UNREACHABLE,      /* connecting: no path, or no answer */
+    STREAM_NOT_TLS,          /* the first bytes are no TLS record; stream_write_plain may answer */
+    STREAM_HANDSHAKE_FAILED, /* stream_failure_reason says why */
+    STREAM_UNVERIFIED,       /* the peer's certificate was not accepted */
+    STREAM_RECORD_REFUSED,   /* after the handshake: a bad record or an alert */
+    STREAM_TRUNCATED,        /* the TLS conn ended without close_notify */
+    STREAM_NO_MEMORY,
+};
+
+/* All from the loop, never from inside a call on the same stream. */
+struct stream_events {
+    void (*on_open)(void *self);     /* connected, or the TLS handshake is done */
+    void (*on_readable)(void *self); /* bytes or an end may be there: read until STATUS_AGAIN */
+    void (*on_writable)(void *self); /* all written bytes have left, after a write was cut short */
+    void (*on_failed)(void *self, enum stream_failure failure); /* only close is left */
+};
+
+/* A stream over a connected non-blocking socket, which it owns from now on, also on failure. It is
+ * open at once: on_open is not called. */
+MUST_CHECK enum status stream_adopt(struct stream **out, struct loop *loop, int descriptor,
+                                    const struct stream_events *events, void *self);
+
+/* Begins to connect. on_open or on_failed follows. STATUS_SYS: no socket could be had. */
+MUST_CHECK enum status stream_connect(struct stream **out, struct loop *loop,
+                                      const struct sockaddr *address, socklen_t address_len,
+                                      const struct stream_events *events, void *self);
+
+/* Hands the callbacks to another owner. */
+void stream_set_owner(struct stream *stream, const struct stream_events *events, void *self);
+
+/* Gives back bytes that were read too far, before any further read. */
+MUST_CHECK enum status stream_unread(struct stream *stream, slice bytes);
+
+/* From here on the stream speaks TLS, as server or as client by how `ssl` was set up, and owns
+ * `ssl`. Call on an open stream that has nothing left to be read by its owner; on_open or
+ * on_failed follows. STATUS_NOMEM: nothing changed but `ssl` is freed. */
+MUST_CHECK enum status stream_start_tls(struct stream *stream, SSL *ssl);
+
+/* Moves up to `room` bytes to `at`. STATUS_OK: some were moved. STATUS_AGAIN: on_readable follows.
+ * STATUS_END: the peer will send no more. STATUS_BROKEN: see stream_failure. */
+MUST_CHECK enum status stream_read(struct stream *stream, char *at, size_t room, size_t *moved);
+
+/* Takes what fits. STATUS_OK: all. STATUS_AGAIN: *taken of them, on_writable follows.
+ * STATUS_BROKEN: see stream_failure. One call is at least one TLS record: gather small parts
+ * before. */
+MUST_CHECK enum status stream_write(struct stream *stream, slice bytes, size_t *taken);
+
+/* After STREAM_NOT_TLS: sends the bytes in clear, and then lingers. */
+void stream_refuse_in_clear(struct stream *stream, slice bytes);
+
+/* Ends the sending side once everything written has left (close_notify, FIN). Reading goes on. */
+void stream_finish(struct stream *stream);
+
+/* Sends what is left, ends the sending side, and frees the stream when the peer has closed or
+ * after two seconds: so that a last response is not lost to a reset. */
+void stream_linger(struct stream *stream);
+
+/* Closes now; what is still unsent gets one attempt. */
+void stream_close(struct stream *stream);
+
+/* Closes with a reset: the peer must not take what it has for complete. */
+void stream_reset(struct stream *stream);
+
+/* True while written bytes have not left. */
+bool stream_has_unsent(const struct stream *stream);
+
+/* Bytes that the socket took since the stream began: for the minimum rate of a slow reader. */
+uint64_t stream_sent_bytes(const struct stream *stream);
+
+enum stream_failure stream_failure(const struct stream *stream);
+
+/* A stable word such as "unknown_ca"; "" when there is none. Valid for ever. */
+const char *stream_failure_reason(const struct stream *stream);
+
+bool stream_is_tls(const struct stream *stream);
+
+/* What the handshake agreed on. Only for an open TLS stream. */
+void stream_tls_facts(const struct stream *stream, struct tls_facts *facts);
+
+/* For facts that only the TLS object knows (chosen ALPN and the like). NULL for a plain stream. */
+SSL *stream_ssl(const struct stream *stream);
+
+/* The peer's and our own address. False: the socket is gone. */
+bool stream_peer_address(const struct stream *stream, struct sockaddr_storage *out);
+bool stream_own_address(const struct stream *stream, struct sockaddr_storage *out);

@@ -1,0 +1,76 @@
+/* proxy/net/stream_state.h
+ *
+ * The inside of a stream, shared by stream.c (socket, flushing, life) and stream_tls.c (records).
+ * Nobody else includes it.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include "proxy/net/buffer.h"
+#include "proxy/net/stream.h"
+#include "proxy/net/timer.h"
+
+enum stream_phase {
+    PHASE_CONNECTING,
+    PHASE_HANDSHAKE,
+    PHASE_OPEN,
+    PHASE_LINGERING, /* the owner has left: sending the rest, discarding what comes */
+    PHASE_CLOSED,    /* waits for the reaper, or for a parked handshake to end */
+};
+
+struct stream {
+    struct loop *loop;
+    const struct stream_events *events;
+    void *self;
+    SSL *ssl;         /* NULL: plain */
+    struct buffer rx; /* received from the socket, not yet read (ciphertext, or given back) */
+    struct buffer tx; /* to be sent */
+    slice view;       /* during one TLS read: received bytes that are not in rx yet */
+    uint64_t sent_bytes;
+    uint64_t bulk_since_ms; /* when the last write was: record sizes start small after a pause */
+    const char *reason;
+    int descriptor;
+    uint32_t bulk_bytes; /* written since the last pause */
+    uint32_t read_hint;  /* during one TLS read: how much the owner has room for */
+    enum stream_phase phase;
+    enum stream_failure failure;
+    bool is_readable;    /* the socket may have bytes: edge-triggered events tell only once */
+    bool is_writable;    /* the socket took everything last time */
+    bool has_hangup;     /* a FIN or an error waits behind the bytes */
+    bool wants_writable; /* a write was cut short */
+    bool is_finishing;   /* end the sending side when tx is empty */
+    bool is_finished;    /* FIN was sent */
+    bool is_parked;      /* a handshake waits for the keyholder's answer */
+    struct watch watch;
+    struct loop_post post_flush;
+    struct loop_post post_step; /* goes on with a parked handshake; at the end: frees */
+    struct deadline linger;
+};
+
+/* ---- stream.c ---- */
+
+/* Receives from the socket. As stream_read. */
+enum status stream_receive(struct stream *stream, char *at, size_t room, size_t *moved);
+
+/* Queues raw bytes for the socket. False: the buffer is full or memory is out. */
+bool stream_queue(struct stream *stream, slice bytes);
+
+/* Sets the first failure; later ones are kept out. */
+enum status stream_break(struct stream *stream, enum stream_failure failure, const char *reason);
+
+/* ---- stream_tls.c ---- */
+
+/* Goes on with the handshake; calls on_open or on_failed. */
+void stream_tls_step(struct stream *stream);
+enum status stream_tls_read(struct stream *stream, char *at, size_t room, size_t *moved);
+enum status stream_tls_write(struct stream *stream, slice bytes, size_t *taken);
+
+/* Queues close_notify, once, if the state of the conn allows it. */
+void stream_tls_finish(struct stream *stream);
+
+/* Frees the SSL object. False: its handshake is parked and must be resumed first; the async
+ * callback posts post_step then. */
+bool stream_tls_free(struct stream *stream);

@@ -1,0 +1,379 @@
+/* proxy/net/stream_tls.c
+ *
+ * TLS under a stream: a BIO of our own stands between OpenSSL and the stream's buffers, so that
+ *   - one recv brings as many records as the reader has room for,
+ *   - all records written in one turn leave in one send,
+ *   - an idle conn holds no buffer, in OpenSSL (SSL_MODE_RELEASE_BUFFERS) or here.
+ *
+ *   socket ─recv─► loop's scratch (view) ─┐                    ┌─► owner's room
+ *                  rx: what was left over ┴─► BIO ─► SSL_read ─┘
+ *   owner's bytes ─► SSL_write ─► BIO ─► tx ─flush─► socket
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
+
+#include "crypto/tls_facts.h"
+#include "proxy/net/stream_state.h"
+
+enum {
+    RECORD_PLAINTEXT_BYTES = 16 * 1024, /* RFC 8446 §5.1 */
+    RECORD_OVERHEAD_BYTES = 64,         /* header, nonce, content type, tag: 22 to 29, rounded up */
+    RECORD_FIRST_BYTES = 4 * 1024,      /* while a bulk answer begins: the first bytes can be */
+    BULK_AFTER_BYTES = 64 * 1024,       /* decrypted before a whole 16 KiB has crossed the path */
+    BULK_PAUSE_MS = 1000,
+    ASYNC_RETRY_MS = 100,
+};
+
+/* ---- the BIO ---- */
+
+static int bio_read(BIO *bio, char *at, int room)
+{
+    struct stream *stream = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    if (stream->view.len == 0) {
+        size_t scratch_bytes = 0;
+        char *scratch = loop_scratch(stream->loop, &scratch_bytes);
+        size_t wanted = stream->read_hint < scratch_bytes ? stream->read_hint : scratch_bytes;
+        size_t moved = 0;
+        enum status status = stream_receive(stream, scratch, wanted, &moved);
+        if (status == STATUS_AGAIN) {
+            BIO_set_retry_read(bio);
+            return -1;
+        }
+        if (status != STATUS_OK) {
+            return 0;
+        }
+        stream->view = (slice){scratch, moved};
+    }
+    size_t len = stream->view.len < (size_t)room ? stream->view.len : (size_t)room;
+    memcpy(at, stream->view.at, len);
+    stream->view = slice_from(stream->view, len);
+    return (int)len;
+}
+
+static int bio_write(BIO *bio, const char *at, int len)
+{
+    struct stream *stream = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    return stream_queue(stream, (slice){at, (size_t)len}) ? len : -1;
+}
+
+static long bio_control(BIO *bio, int command, long number, void *pointer)
+{
+    (void)number;
+    (void)pointer;
+    const struct stream *stream = BIO_get_data(bio);
+    switch (command) {
+    case BIO_CTRL_FLUSH:
+        return 1;
+    case BIO_CTRL_EOF:
+        return stream->has_hangup && !stream->is_readable && stream->view.len == 0;
+    default:
+        return 0;
+    }
+}
+
+/* One method table a process: it holds no state of any conn. */
+static BIO_METHOD *stream_bio_method(void)
+{
+    static BIO_METHOD *method;
+    if (method == NULL) {
+        method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "stream");
+        if (method != NULL) {
+            (void)BIO_meth_set_read(method, bio_read);
+            (void)BIO_meth_set_write(method, bio_write);
+            (void)BIO_meth_set_ctrl(method, bio_control);
+        }
+    }
+    return method;
+}
+
+/* Between view_begin and view_end OpenSSL may read: first what an earlier read left in rx, then
+ * the socket through the loop's scratch. */
+static struct buffer view_begin(struct stream *stream, size_t hint)
+{
+    struct buffer held = stream->rx;
+    stream->rx = (struct buffer){0};
+    stream->view = buffer_bytes(&held);
+    stream->read_hint = (uint32_t)hint;
+    return held;
+}
+
+static bool view_end(struct stream *stream, struct buffer held)
+{
+    struct buffer_pool *pool = loop_buffer_pool(stream->loop);
+    slice rest = stream->view;
+    stream->view = (slice){NULL, 0};
+    bool is_in_held = held.base != NULL && rest.at >= held.base && rest.at <= held.base + held.size;
+    if (rest.len > 0 && is_in_held) {
+        held.start = (uint32_t)(rest.at - held.base);
+        stream->rx = held;
+        return true;
+    }
+    bool is_kept = buffer_append(&stream->rx, pool, rest);
+    buffer_clear(&held, pool);
+    return is_kept;
+}
+
+/* ---- handshake ---- */
+
+static int on_async_answer(SSL *ssl, void *self)
+{
+    (void)ssl;
+    struct stream *stream = self;
+    if (stream->phase == PHASE_CLOSED) {
+        loop_post_reap(stream->loop, &stream->post_step);
+    } else {
+        loop_post(stream->loop, &stream->post_step);
+    }
+    return 1;
+}
+
+enum status stream_start_tls(struct stream *stream, SSL *ssl)
+{
+    BIO_METHOD *method = stream_bio_method();
+    BIO *bio = method != NULL ? BIO_new(method) : NULL;
+    if (bio == NULL) {
+        SSL_free(ssl);
+        return STATUS_NOMEM;
+    }
+    BIO_set_data(bio, stream);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(ssl, bio, bio);
+    (void)SSL_set_mode(ssl, SSL_MODE_ASYNC);
+    (void)SSL_set_async_callback(ssl, on_async_answer);
+    (void)SSL_set_async_callback_arg(ssl, stream);
+    stream->ssl = ssl;
+    stream->phase = PHASE_HANDSHAKE;
+    /* The first flight may be here already (read too far before), or a client has to begin. */
+    if (!SSL_is_server(ssl) || stream->is_readable || !buffer_is_empty(&stream->rx)) {
+        loop_post(stream->loop, &stream->post_step);
+    }
+    return STATUS_OK;
+}
+
+static void fail(struct stream *stream, enum stream_failure failure, const char *reason)
+{
+    (void)stream_break(stream, failure, reason);
+    if (buffer_len(&stream->tx) > 0 && stream->is_writable) {
+        /* The alert that says why must leave before the owner closes. */
+        loop_post_flush(stream->loop, &stream->post_flush);
+    }
+    stream->events->on_failed(stream->self, stream->failure);
+}
+
+static void handshake_failed(struct stream *stream)
+{
+    const char *reason = tls_failure_reason(stream->ssl);
+    bool is_unverified =
+        !SSL_is_server(stream->ssl) && SSL_get_verify_result(stream->ssl) != X509_V_OK;
+    ERR_clear_error();
+    enum stream_failure failure = is_unverified ? STREAM_UNVERIFIED : STREAM_HANDSHAKE_FAILED;
+    fail(stream, failure, reason);
+}
+
+static void handshake_done(struct stream *stream)
+{
+    (void)SSL_clear_mode(stream->ssl, SSL_MODE_ASYNC);
+    stream->phase = PHASE_OPEN;
+    stream->events->on_open(stream->self);
+}
+
+/* RFC 8446 §5.1: the first record is a handshake record, type 22, version 3.x. */
+static bool is_not_tls(const struct stream *stream, slice first)
+{
+    return SSL_is_server(stream->ssl) && SSL_in_before(stream->ssl) && first.len > 0 &&
+           (first.at[0] != 0x16 || (first.len > 1 && first.at[1] != 0x03));
+}
+
+static void retry_step(void *self)
+{
+    struct stream *stream = self;
+    if (stream->phase == PHASE_HANDSHAKE) {
+        stream_tls_step(stream);
+    }
+}
+
+/* Makes sure that the first bytes are in rx and looks at them. False: not TLS. */
+static bool looks_like_tls(struct stream *stream)
+{
+    if (!SSL_is_server(stream->ssl) || !SSL_in_before(stream->ssl)) {
+        return true;
+    }
+    struct buffer_pool *pool = loop_buffer_pool(stream->loop);
+    if (buffer_is_empty(&stream->rx) && buffer_reserve(&stream->rx, pool, BUFFER_SMALL_BYTES)) {
+        size_t moved = 0;
+        (void)!stream_receive(stream, buffer_room_at(&stream->rx), BUFFER_SMALL_BYTES, &moved);
+        buffer_commit(&stream->rx, moved);
+        if (moved == 0) {
+            buffer_clear(&stream->rx, pool);
+        }
+    }
+    return !is_not_tls(stream, buffer_bytes(&stream->rx));
+}
+
+void stream_tls_step(struct stream *stream)
+{
+    if (!looks_like_tls(stream)) {
+        fail(stream, STREAM_NOT_TLS, "not_tls");
+        return;
+    }
+    struct buffer held = view_begin(stream, BUFFER_RECORD_BYTES);
+    ERR_clear_error();
+    int result = SSL_do_handshake(stream->ssl);
+    int error = SSL_get_error(stream->ssl, result);
+    bool is_kept = view_end(stream, held);
+    if (!is_kept) {
+        fail(stream, STREAM_NO_MEMORY, "no_memory");
+        return;
+    }
+    switch (error) {
+    case SSL_ERROR_NONE:
+        handshake_done(stream);
+        break;
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE:
+        break;
+    case SSL_ERROR_WANT_ASYNC:
+        stream->is_parked = true;
+        break;
+    case SSL_ERROR_WANT_ASYNC_JOB:
+        /* More handshakes wait than may: this one asks again a tick later. */
+        deadline_arm(&stream->linger, stream->loop, ASYNC_RETRY_MS, retry_step, stream);
+        break;
+    default:
+        handshake_failed(stream);
+        break;
+    }
+}
+
+/* ---- records ---- */
+
+static enum status read_result(struct stream *stream, int result)
+{
+    int error = SSL_get_error(stream->ssl, result);
+    switch (error) {
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE:
+        return STATUS_AGAIN;
+    case SSL_ERROR_ZERO_RETURN:
+        return STATUS_END;
+    default:
+        break;
+    }
+    if (stream->failure != STREAM_FINE) {
+        ERR_clear_error();
+        return STATUS_BROKEN;
+    }
+    unsigned long queued = ERR_peek_error();
+    bool is_truncated = queued == 0 || ERR_GET_REASON(queued) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+    const char *reason = is_truncated ? "truncated" : tls_failure_reason(stream->ssl);
+    ERR_clear_error();
+    return stream_break(stream, is_truncated ? STREAM_TRUNCATED : STREAM_RECORD_REFUSED, reason);
+}
+
+enum status stream_tls_read(struct stream *stream, char *at, size_t room, size_t *moved)
+{
+    if (!stream->is_readable && buffer_is_empty(&stream->rx) && !SSL_has_pending(stream->ssl)) {
+        return STATUS_AGAIN;
+    }
+    /* Room for the overhead of the records that fill the owner's room, and for the rest of one. */
+    size_t hint = room + room / 256 + 512;
+    struct buffer held = view_begin(stream, hint);
+    enum status status = STATUS_OK;
+    ERR_clear_error();
+    while (*moved < room) {
+        size_t got = 0;
+        int result = SSL_read_ex(stream->ssl, at + *moved, room - *moved, &got);
+        if (result != 1) {
+            status = read_result(stream, result);
+            break;
+        }
+        *moved += got;
+    }
+    if (!view_end(stream, held)) {
+        return stream_break(stream, STREAM_NO_MEMORY, "no_memory");
+    }
+    /* What was read before an end counts first: the end is found again by the next call. */
+    return *moved > 0 && status != STATUS_BROKEN ? STATUS_OK : status;
+}
+
+static size_t record_limit(struct stream *stream, size_t len)
+{
+    uint64_t now_ms = loop_now_ms(stream->loop);
+    if (now_ms - stream->bulk_since_ms > BULK_PAUSE_MS) {
+        stream->bulk_bytes = 0;
+    }
+    stream->bulk_since_ms = now_ms;
+    bool is_beginning = stream->bulk_bytes < BULK_AFTER_BYTES && len > RECORD_PLAINTEXT_BYTES;
+    return is_beginning ? RECORD_FIRST_BYTES : RECORD_PLAINTEXT_BYTES;
+}
+
+enum status stream_tls_write(struct stream *stream, slice bytes, size_t *taken)
+{
+    struct buffer_pool *pool = loop_buffer_pool(stream->loop);
+    ERR_clear_error();
+    while (*taken < bytes.len) {
+        slice rest = slice_from(bytes, *taken);
+        size_t limit = record_limit(stream, rest.len);
+        size_t len = rest.len < limit ? rest.len : limit;
+        if (buffer_len(&stream->tx) + len + RECORD_OVERHEAD_BYTES > BUFFER_LARGE_BYTES) {
+            stream->wants_writable = true;
+            return STATUS_AGAIN;
+        }
+        size_t all = rest.len + (rest.len / RECORD_FIRST_BYTES + 1) * RECORD_OVERHEAD_BYTES;
+        size_t most = BUFFER_LARGE_BYTES - buffer_len(&stream->tx);
+        if (!buffer_reserve(&stream->tx, pool, all < most ? all : most)) {
+            return stream_break(stream, STREAM_NO_MEMORY, "no_memory");
+        }
+        size_t written = 0;
+        if (SSL_write_ex(stream->ssl, rest.at, len, &written) != 1) {
+            ERR_clear_error();
+            return stream_break(stream, STREAM_RECORD_REFUSED, "write");
+        }
+        stream->bulk_bytes += stream->bulk_bytes < BULK_AFTER_BYTES ? (uint32_t)written : 0U;
+        *taken += written;
+    }
+    return STATUS_OK;
+}
+
+/* ---- the end ---- */
+
+void stream_tls_finish(struct stream *stream)
+{
+    if (SSL_is_init_finished(stream->ssl) &&
+        (SSL_get_shutdown(stream->ssl) & SSL_SENT_SHUTDOWN) == 0) {
+        ERR_clear_error();
+        (void)SSL_shutdown(stream->ssl);
+        ERR_clear_error();
+    }
+}
+
+bool stream_tls_free(struct stream *stream)
+{
+    if (stream->ssl == NULL) {
+        return true;
+    }
+    if (SSL_waiting_for_async(stream->ssl)) {
+        /* The answer is in: resumed once, whatever comes of it, so that its fibre ends. */
+        ERR_clear_error();
+        (void)SSL_do_handshake(stream->ssl);
+        ERR_clear_error();
+        if (SSL_waiting_for_async(stream->ssl)) {
+            stream->is_parked = true;
+            return false;
+        }
+    }
+    SSL_free(stream->ssl);
+    stream->ssl = NULL;
+    return true;
+}
+
+void stream_tls_facts(const struct stream *stream, struct tls_facts *facts)
+{
+    tls_facts_read(facts, stream->ssl);
+}
