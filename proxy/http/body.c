@@ -1,0 +1,108 @@
+/* proxy/http/body.c · SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/http/body.h"
+
+enum {
+    WISH_FIRST = BUFFER_RECORD_BYTES,
+    WISH_MOST = BUFFER_LARGE_BYTES,
+    WISH_FACTOR = 4,
+    ROOM_LEAST = 1024, /* less is not worth a system call: wait until the consumer took some */
+};
+
+void body_init(struct body *body, struct buffer_pool *pool)
+{
+    *body = (struct body){.pool = pool, .wish = WISH_FIRST};
+}
+
+void body_fini(struct body *body)
+{
+    buffer_clear(&body->bytes, body->pool);
+}
+
+void body_attach_consumer(struct body *body, void (*on_readable)(void *consumer), void *consumer)
+{
+    body->on_readable = on_readable;
+    body->consumer = consumer;
+}
+
+void body_attach_producer(struct body *body, void (*on_room)(void *producer), void *producer)
+{
+    body->on_room = on_room;
+    body->producer = producer;
+}
+
+void body_detach_consumer(struct body *body)
+{
+    body_attach_consumer(body, NULL, NULL);
+}
+
+void body_detach_producer(struct body *body)
+{
+    body_attach_producer(body, NULL, NULL);
+}
+
+char *body_room(struct body *body, size_t *room)
+{
+    *room = 0;
+    if (buffer_is_empty(&body->bytes) && !buffer_reserve(&body->bytes, body->pool, body->wish)) {
+        *room = SIZE_MAX;
+        return NULL;
+    }
+    if (buffer_room(&body->bytes) < ROOM_LEAST) {
+        return NULL;
+    }
+    *room = buffer_room(&body->bytes);
+    return buffer_room_at(&body->bytes);
+}
+
+void body_filled(struct body *body, size_t bytes)
+{
+    bool was_full = bytes == buffer_room(&body->bytes);
+    bool was_little = bytes < body->wish / (WISH_FACTOR * WISH_FACTOR);
+    buffer_commit(&body->bytes, bytes);
+    body->moved_in += bytes;
+    if (was_full && body->wish < WISH_MOST) {
+        body->wish = body->wish < BUFFER_BULK_BYTES ? BUFFER_BULK_BYTES : BUFFER_LARGE_BYTES;
+    } else if (was_little && body->wish > WISH_FIRST) {
+        body->wish = body->wish > BUFFER_BULK_BYTES ? BUFFER_BULK_BYTES : BUFFER_RECORD_BYTES;
+    }
+    if (buffer_is_empty(&body->bytes)) {
+        buffer_clear(&body->bytes, body->pool);
+    }
+}
+
+void body_end(struct body *body)
+{
+    if (body->state == BODY_OPEN) {
+        body->state = BODY_ENDED;
+    }
+}
+
+void body_cut(struct body *body, enum fault_code fault)
+{
+    if (body->state == BODY_OPEN) {
+        body->state = BODY_CUT;
+        body->fault = fault;
+    }
+}
+
+void body_offer(struct body *body)
+{
+    if (body->on_readable != NULL && !body->is_offering) {
+        body->is_offering = true;
+        body->on_readable(body->consumer);
+        body->is_offering = false;
+    }
+}
+
+void body_take(struct body *body, size_t bytes)
+{
+    body->moved_out += bytes;
+    buffer_consume(&body->bytes, body->pool, bytes);
+}
+
+void body_made_room(struct body *body)
+{
+    if (body->on_room != NULL && !body->is_offering && body->state == BODY_OPEN) {
+        body->on_room(body->producer);
+    }
+}

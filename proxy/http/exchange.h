@@ -1,0 +1,98 @@
+/* proxy/http/exchange.h
+ *
+ * One request and its response, free of any HTTP version, and the seams at which the codecs meet
+ * whoever drives it:
+ *
+ *      client ⇄ responder (server side of a codec) ⇄ exchange ⇄ requester (client side) ⇄ server
+ *
+ * The driver (proxy/relay/) decides; codecs only read and write. Any client version therefore
+ * reaches any backend version without a line that names one.
+ *
+ * Calls go down (driver → codec) at any time; codecs call up (codec → driver) from the loop. What
+ * a codec is told while it is itself calling up takes effect before that call returns, so after
+ * calling up it looks at its state anew.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proxy/base/arena.h"
+#include "proxy/base/fault.h"
+#include "proxy/http/body.h"
+#include "proxy/http/message.h"
+
+struct exchange;
+
+/* The codec's end of one exchange on the client side; embedded in the codec's own struct. */
+struct responder {
+    const struct responder_calls *calls;
+};
+
+struct responder_calls {
+    /* Sends an interim response (1xx but 101). Dropped where the client cannot take it. */
+    void (*interim)(struct responder *responder, const struct message *interim);
+    /* Sends the head of exchange->response and, as it comes, exchange->response_body. Once. */
+    void (*respond)(struct responder *responder);
+    /* Ends the exchange without a (complete) response in a way that the client can tell. The
+     * driver's exchange is no longer referred to when this returns. */
+    void (*abandon)(struct responder *responder);
+    /* The codec's own name in the access log, such as "HTTP/1.1". */
+    slice (*protocol)(const struct responder *responder);
+};
+
+/* The same on the backend's side. */
+struct requester {
+    const struct requester_calls *calls;
+};
+
+struct requester_calls {
+    /* Sends exchange->request and, as it comes, exchange->request_body; reads the response. */
+    void (*request)(struct requester *requester, struct exchange *exchange);
+    /* The exchange is over for this side: the codec lets go of it at once and closes what cannot
+     * be used again. */
+    void (*abandon)(struct requester *requester);
+};
+
+/* What codecs tell. */
+struct exchange_driver {
+    /* The request's head is in exchange->request; its body follows. */
+    void (*on_request)(struct exchange *exchange);
+    /* The head was not fit to be one. Answer with respond, or abandon. */
+    void (*on_bad_request)(struct exchange *exchange, enum fault_code fault);
+    /* The last byte of the response (or the end of the tunnel) was handed to the conn, or the
+     * client is gone. The responder has let go: exchange->responder is NULL. Last call from it. */
+    void (*on_responded)(struct exchange *exchange, enum fault_code fault);
+
+    /* From the requester. `interim` is valid for the call. */
+    void (*on_interim)(struct exchange *exchange, const struct message *interim);
+    /* exchange->response is there; its body follows. */
+    void (*on_response)(struct exchange *exchange);
+    /* No response will come. `is_unsent`: the server cannot have acted on the request, so it may
+     * be sent to another one. The requester has let go. */
+    void (*on_request_failed)(struct exchange *exchange, enum fault_code fault, bool is_unsent);
+    /* The response is complete (or cut: see its body) and the requester has let go. */
+    void (*on_requester_done)(struct exchange *exchange);
+};
+
+/* Embedded in the driver's own struct. The messages are in the arena. */
+struct exchange {
+    const struct exchange_driver *driver;
+    struct responder *responder; /* NULL: has let go */
+    struct requester *requester; /* NULL: none yet, or has let go */
+    struct arena arena;
+    struct message *request;
+    struct message *response;
+    struct body request_body;
+    struct body response_body;
+    uint64_t began_us; /* when the first byte of the request was seen */
+};
+
+/* How a server codec gets an exchange for a request that begins. */
+struct exchange_source {
+    /* With arena, request and bodies ready. NULL: no memory; the codec closes the conn. */
+    struct exchange *(*open)(void *self, struct responder *responder);
+    void *self;
+};
