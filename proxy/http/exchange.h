@@ -10,7 +10,8 @@
  *
  * Calls go down (driver → codec) at any time; codecs call up (codec → driver) from the loop. What
  * a codec is told while it is itself calling up takes effect before that call returns, so after
- * calling up it looks at its state anew.
+ * calling up it looks at its state anew. The driver frees an exchange in the loop's reaper only,
+ * so a codec may touch it until its own turn ends.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -60,7 +61,8 @@ struct requester_calls {
 struct exchange_driver {
     /* The request's head is in exchange->request; its body follows. */
     void (*on_request)(struct exchange *exchange);
-    /* The head was not fit to be one. Answer with respond, or abandon. */
+    /* The request's head, or later its body, breaks a rule or a limit. Answer with respond, or
+     * abandon; no more of the request comes. */
     void (*on_bad_request)(struct exchange *exchange, enum fault_code fault);
     /* The last byte of the response (or the end of the tunnel) was handed to the conn, or the
      * client is gone. The responder has let go: exchange->responder is NULL. Last call from it. */
