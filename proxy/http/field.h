@@ -99,6 +99,9 @@ bool field_name_make_lower(char *at, size_t len);
  * other control character. */
 bool field_value_is_valid(slice value);
 
+/* The place of the first byte that may not be in a value, or value.len. */
+size_t field_value_find_control(slice value);
+
 /* RFC 9110 §5.6.2. */
 bool field_is_token(slice text);
 

@@ -35,7 +35,7 @@ struct framing_verdict {
  * Of the protocols in Upgrade only websocket is kept, for GET without a body in HTTP/1.1, when
  * Connection names Upgrade (RFC 9110 §7.8); for all others the request is an ordinary one.
  * Removed from requests besides: Proxy (CGI would make a proxy setting of it), and names that
- * become one of our own forwarded or identity fields when `_` is read as `-`. */
+ * become one that we act on when `_` is read as `-`, as CGI and its like do. */
 MUST_CHECK enum fault_code framing_decide_request(struct message *request, struct arena *arena,
                                                   const struct framing_facts *facts,
                                                   struct framing_verdict *verdict);
@@ -43,5 +43,6 @@ MUST_CHECK enum fault_code framing_decide_response(struct message *response,
                                                    const struct framing_facts *facts,
                                                    struct framing_verdict *verdict);
 
-/* RFC 9110 §6.5.1: may this field come in trailers? */
+/* RFC 9110 §6.5.1: may this field come in trailers? Not if it decides framing, routing, identity,
+ * caching or how the content is read, and not if we act on it. */
 bool framing_allows_trailer(const struct field *field);
