@@ -5,7 +5,8 @@
  *
  * Serialised, it travels from the master to a child in a sealed memory file:
  *
- *     "SPBUNDLE" · u32 version 1 · u32 count · count × (u32 name length · u32 bytes length · name · bytes)
+ *     "SPBUNDLE" · u32 version 1 · u32 count · count × (u32 name length · u32 bytes length · name ·
+ * bytes)
  *
  * all numbers big-endian, names unique and without NUL, nothing after the last entry.
  *

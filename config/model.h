@@ -7,8 +7,8 @@
  * Why it exists: the rooms of the proxy read this and nothing else of config/. Keys that are known
  * but not available yet have no member here: a config that uses them does not load.
  *
- * Owner: whoever called config_load. All strings and arrays live as long as the config and are freed
- * at once by config_free. Immutable after loading, so sharing needs no lock.
+ * Owner: whoever called config_load. All strings and arrays live as long as the config and are
+ * freed at once by config_free. Immutable after loading, so sharing needs no lock.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -22,9 +22,11 @@
 
 struct memory;
 
-/* --- pieces ------------------------------------------------------------------------------------ */
+/* --- pieces ------------------------------------------------------------------------------------
+ */
 
-/* A file that the configuration names. path NULL: `word` was written (or is the default) instead. */
+/* A file that the configuration names. path NULL: `word` was written (or is the default) instead.
+ */
 struct config_file {
     const char *path;
     const char *word; /* "none", "system", "off", "auto"; NULL when there is a path */
@@ -33,7 +35,7 @@ struct config_file {
 
 enum config_secret_kind {
     CONFIG_SECRET_NONE,
-    CONFIG_SECRET_FILE,        /* `value` is a path: the secret is the content, one last newline off */
+    CONFIG_SECRET_FILE, /* `value` is a path: the secret is the content, one last newline off */
     CONFIG_SECRET_ENVIRONMENT, /* `value` is the name of an environment variable */
 };
 
@@ -72,14 +74,11 @@ struct config_network {
 /* A day of the calendar as year × 10000 + month × 100 + day; comparable. 0: none. */
 typedef int32_t config_day;
 
-/* --- enforcement ------------------------------------------------------------------------------- */
+/* --- enforcement -------------------------------------------------------------------------------
+ */
 
 enum config_mode { CONFIG_MODE_STRICT, CONFIG_MODE_REPORT };
-enum config_plaintext {
-    CONFIG_PLAINTEXT_NEVER,
-    CONFIG_PLAINTEXT_LOOPBACK,
-    CONFIG_PLAINTEXT_ANY
-};
+enum config_plaintext { CONFIG_PLAINTEXT_NEVER, CONFIG_PLAINTEXT_LOOPBACK, CONFIG_PLAINTEXT_ANY };
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
 enum config_cipher_policy {
     CONFIG_CIPHERS_AES256, /* AES-256-GCM with ECDHE only */
@@ -99,7 +98,8 @@ struct config_enforcement {
     enum config_plaintext plaintext;
     enum config_tls_version minimum_tls;
     enum config_cipher_policy cipher_policy;
-    const char **cipher_names; /* OpenSSL's names, TLS 1.2 and 1.3 mixed; CONFIG_CIPHERS_LIST only */
+    const char *
+        *cipher_names; /* OpenSSL's names, TLS 1.2 and 1.3 mixed; CONFIG_CIPHERS_LIST only */
     size_t cipher_name_count;
     uint64_t minimum_rsa_bits;
     bool verify_backends;
@@ -108,7 +108,8 @@ struct config_enforcement {
     struct place place;
 };
 
-/* --- certificates ------------------------------------------------------------------------------ */
+/* --- certificates ------------------------------------------------------------------------------
+ */
 
 /* One chain with its key. Several with the same name serve as one certificate (RSA and ECDSA). */
 struct config_certificate {
@@ -121,7 +122,8 @@ struct config_certificate {
     struct place place;
 };
 
-/* --- listeners --------------------------------------------------------------------------------- */
+/* --- listeners ---------------------------------------------------------------------------------
+ */
 
 enum config_listener_mode { CONFIG_LISTENER_HTTP, CONFIG_LISTENER_REDIRECT };
 enum config_client_auth {
@@ -131,7 +133,8 @@ enum config_client_auth {
 };
 enum config_proxy_protocol {
     CONFIG_PROXY_PROTOCOL_OFF,
-    CONFIG_PROXY_PROTOCOL_ACCEPT, /* listeners: required from trusted_proxies, refused from others */
+    CONFIG_PROXY_PROTOCOL_ACCEPT, /* listeners: required from trusted_proxies, refused from others
+                                   */
     CONFIG_PROXY_PROTOCOL_V1,     /* backends: sent */
     CONFIG_PROXY_PROTOCOL_V2,
 };
@@ -181,10 +184,10 @@ struct config_listener {
     struct config_route *routes;
     size_t route_count;
     bool has_default_backend;
-    size_t default_backend; /* index into config.backends; where no route matches */
+    size_t default_backend;   /* index into config.backends; where no route matches */
     uint64_t redirect_status; /* 308, or 301 for GET and HEAD (308 for the rest) */
-    uint64_t redirect_port;   /* port of the https listener in the Location; 443 is left out of it */
-    uint64_t hsts_ms;         /* max-age; 0: off. Never sent for loopback names */
+    uint64_t redirect_port; /* port of the https listener in the Location; 443 is left out of it */
+    uint64_t hsts_ms;       /* max-age; 0: off. Never sent for loopback names */
     bool hsts_subdomains;
     enum config_security_headers security_headers;
     bool forwarded;      /* send Forwarded (RFC 7239) beside X-Forwarded-* */
@@ -192,7 +195,8 @@ struct config_listener {
     struct place place;
 };
 
-/* --- backends ---------------------------------------------------------------------------------- */
+/* --- backends ----------------------------------------------------------------------------------
+ */
 
 enum config_scheme { CONFIG_SCHEME_HTTP, CONFIG_SCHEME_HTTPS };
 enum config_balance { CONFIG_BALANCE_LEAST_REQUESTS, CONFIG_BALANCE_ROUND_ROBIN };
@@ -241,7 +245,8 @@ struct config_backend {
     struct place place;
 };
 
-/* --- the rest ---------------------------------------------------------------------------------- */
+/* --- the rest ----------------------------------------------------------------------------------
+ */
 
 struct config_admin {
     struct config_address address; /* CONFIG_ADDRESS_NONE: no admin socket */
@@ -294,12 +299,12 @@ struct config_timeouts {
     uint64_t tunnel_idle_ms;
     uint64_t response_ms; /* from the request sent to the response head, and between two reads */
     uint64_t drain_ms;
-    uint64_t linger_ms;         /* after our last byte, for the client to read it */
-    uint64_t rate_grace_ms;     /* before minimum_rate is applied */
-    uint64_t minimum_rate;      /* bytes per second of a body, either way; 0: off */
-    uint64_t backend_idle_ms;   /* an idle conn to a server is closed after this */
-    uint64_t dead_peer_ms;      /* TCP user timeout, and keep-alive probes within it */
-    uint64_t session_ms;        /* how long a TLS session can be resumed */
+    uint64_t linger_ms;       /* after our last byte, for the client to read it */
+    uint64_t rate_grace_ms;   /* before minimum_rate is applied */
+    uint64_t minimum_rate;    /* bytes per second of a body, either way; 0: off */
+    uint64_t backend_idle_ms; /* an idle conn to a server is closed after this */
+    uint64_t dead_peer_ms;    /* TCP user timeout, and keep-alive probes within it */
+    uint64_t session_ms;      /* how long a TLS session can be resumed */
 };
 
 struct config {
@@ -315,8 +320,8 @@ struct config {
     struct config_log log;
     struct config_limits limits;
     struct config_timeouts timeouts;
-    uint64_t workers; /* 0: one a core */
-    const char *user; /* the account that children run as when started by root; NULL: choose */
+    uint64_t workers;   /* 0: one a core */
+    const char *user;   /* the account that children run as when started by root; NULL: choose */
     const char **files; /* every YAML file read, the main one first */
     size_t file_count;
     struct memory *memory; /* private to config/ */
@@ -325,7 +330,8 @@ struct config {
 /* Frees everything the config holds. NULL is fine. */
 void config_free(struct config *config);
 
-/* --- files ------------------------------------------------------------------------------------- */
+/* --- files -------------------------------------------------------------------------------------
+ */
 
 enum config_file_kind {
     CONFIG_FILE_YAML,

@@ -8,7 +8,8 @@
 #pragma once
 
 /* `file` is borrowed from the tree or the config that the place belongs to. Lines and columns count
- * from 1. Line 0: no line is known (a value from an option or from the environment; or a default). */
+ * from 1. Line 0: no line is known (a value from an option or from the environment; or a default).
+ */
 struct place {
     const char *file;
     unsigned line;

@@ -22,8 +22,8 @@ struct source {
     bool has_file_system;
 };
 
-/* The file system. Names that are in `overlay` (which may be NULL) are read from there instead: this
- * is how a configuration made from options, which is no file, is loaded. */
+/* The file system. Names that are in `overlay` (which may be NULL) are read from there instead:
+ * this is how a configuration made from options, which is no file, is loaded. */
 struct source source_files(const struct bundle *overlay);
 
 /* A bundle alone. */
