@@ -133,7 +133,7 @@ enum config_client_auth {
 };
 enum config_proxy_protocol {
     CONFIG_PROXY_PROTOCOL_OFF,
-    CONFIG_PROXY_PROTOCOL_ACCEPT, /* listeners: required from trusted_proxies, refused from others
+    CONFIG_PROXY_PROTOCOL_ACCEPT, /* listeners: expected from trusted_proxies, from nobody else
                                    */
     CONFIG_PROXY_PROTOCOL_V1,     /* backends: sent */
     CONFIG_PROXY_PROTOCOL_V2,
@@ -185,7 +185,7 @@ struct config_listener {
     size_t route_count;
     bool has_default_backend;
     size_t default_backend;   /* index into config.backends; where no route matches */
-    uint64_t redirect_status; /* 308, or 301 for GET and HEAD (308 for the rest) */
+    unsigned redirect_status; /* 308, or 301 for GET and HEAD (308 for the rest) */
     uint64_t redirect_port; /* port of the https listener in the Location; 443 is left out of it */
     uint64_t hsts_ms;       /* max-age; 0: off. Never sent for loopback names */
     bool hsts_subdomains;
@@ -223,8 +223,7 @@ struct config_backend_tls {
     struct config_file ca;   /* word "system" */
     struct config_file crl;  /* word "none" */
     const char *server_name; /* sent as SNI and checked; NULL: the server's host */
-    bool has_certificate;
-    size_t *certificates; /* indexes into config.certificates: ours, shown to the server */
+    size_t *certificates;    /* indexes into config.certificates: ours, shown to the server */
     size_t certificate_count;
     struct config_pin *pins; /* one must match when there are any */
     size_t pin_count;
@@ -347,7 +346,12 @@ enum config_file_kind {
 /* True if the content of files of this kind is secret. */
 bool config_file_kind_is_private(enum config_file_kind kind);
 
-/* Calls back for each file that the config refers to, each path and kind once, in file order. */
+/* Calls back for each file that the config refers to, in the order of the model; each path and kind
+ * once (repeats only when memory is short). */
 typedef void config_file_callback(void *self, enum config_file_kind kind, const char *path,
                                   const struct place *place);
 void config_files(const struct config *config, config_file_callback *on_file, void *self);
+
+/* True if that path is listed under a private kind anywhere, whatever else it is listed as: such a
+ * file never goes to a worker. */
+bool config_path_is_private(const struct config *config, const char *path);

@@ -571,7 +571,7 @@ const char *value_name(struct memory *memory, const char *text, const char **nam
 static void print_unit(uint64_t value, const struct unit *units, char *buffer, size_t size)
 {
     for (const struct unit *unit = units; unit->name != NULL; unit++) {
-        if (value % unit->factor == 0 && (value != 0 || unit[1].name == NULL)) {
+        if (value % unit->factor == 0 && (value != 0 || unit->factor <= 1000)) {
             (void)snprintf(buffer, size, "%" PRIu64 "%s", value / unit->factor, unit->name);
             return;
         }
