@@ -1,0 +1,411 @@
+/* crypto/keyholder.c
+ *
+ * One turn:   poll ─► read all channels ─► check grants ─► choose ─► sign ─► answer ─┐
+ *              ▲                                                                     │
+ *              └────────────────── without sleeping while requests wait ─────────────┘
+ *
+ * While one signature is made the next requests gather in the sockets, so what is chosen from
+ * grows by itself under load; a lone request never waits for company.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "crypto/keyholder.h"
+
+#include "crypto/error.h"
+#include "crypto/private_key.h"
+#include "crypto/secret.h"
+#include "crypto/signing_key.h"
+#include "crypto/ticket_keys.h"
+#include "crypto/worker_channel.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+struct key_entry {
+    uint32_t id;
+    struct signing_key *key;
+};
+
+/* What a turn signs together: a request and the worker that waits for it. */
+struct chosen {
+    struct worker_channel *worker;
+    struct key_request request;
+};
+
+/* One at a time: without a way to compute several signatures in one call, gathering more would
+ * only delay the first answer. */
+enum { CHOSEN_MAX = 1 };
+
+struct keyholder {
+    struct keyholder_settings settings;
+    struct secret ticket_secret;
+    struct key_entry *keys; /* sorted by id */
+    size_t key_count;
+    struct worker_channel *workers[KEYHOLDER_WORKERS_MAX];
+    size_t worker_count;
+    size_t next_worker; /* whose turn it is to be signed for */
+    struct pollfd polled[1 + KEYHOLDER_WORKERS_MAX];
+    struct keyholder_counters counters;
+};
+
+bool keyholder_harden(void)
+{
+    (void)prctl(PR_SET_DUMPABLE, 0);
+    (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    (void)setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY});
+    struct rlimit limit = {0, 0};
+    bool unlimited = getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY;
+    /* With a limit, locking the future would make an ordinary allocation fail one day. */
+    return mlockall(unlimited ? MCL_CURRENT | MCL_FUTURE : MCL_CURRENT) == 0;
+}
+
+static bool copy_ticket_secret(struct keyholder *keyholder, const struct secret *given)
+{
+    if (given == NULL) {
+        return secret_init(&keyholder->ticket_secret, TICKET_SECRET_BYTES_MIN) &&
+               secret_set_random(&keyholder->ticket_secret, TICKET_SECRET_BYTES_MIN);
+    }
+    return secret_len(given) >= TICKET_SECRET_BYTES_MIN &&
+           secret_init(&keyholder->ticket_secret, secret_len(given)) &&
+           secret_set(&keyholder->ticket_secret, secret_bytes(given), secret_len(given));
+}
+
+struct keyholder *keyholder_new(const struct keyholder_settings *settings,
+                                struct crypto_error *error)
+{
+    struct keyholder *keyholder = calloc(1, sizeof(*keyholder));
+    if (keyholder == NULL) {
+        crypto_error_set(error, "out of memory");
+        return NULL;
+    }
+    keyholder->settings = *settings;
+    keyholder->settings.ticket_secret = NULL; /* copied, not kept */
+    if (settings->ticket_epoch_seconds == 0) {
+        keyholder->settings.ticket_epoch_seconds = TICKET_EPOCH_SECONDS_DEFAULT;
+    }
+    if (!copy_ticket_secret(keyholder, settings->ticket_secret)) {
+        crypto_error_set(error, "no usable ticket secret; expected at least %d bytes",
+                         TICKET_SECRET_BYTES_MIN);
+        keyholder_free(keyholder);
+        return NULL;
+    }
+    return keyholder;
+}
+
+void keyholder_free(struct keyholder *keyholder)
+{
+    if (keyholder == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < keyholder->worker_count; i++) {
+        worker_channel_close(keyholder->workers[i]);
+    }
+    for (size_t i = 0; i < keyholder->key_count; i++) {
+        signing_key_free(keyholder->keys[i].key);
+    }
+    free(keyholder->keys);
+    secret_fini(&keyholder->ticket_secret);
+    free(keyholder);
+}
+
+/* Where the id is, or where it belongs. */
+static size_t key_place(const struct keyholder *keyholder, uint32_t id)
+{
+    size_t low = 0;
+    size_t high = keyholder->key_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (keyholder->keys[middle].id < id) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static struct signing_key *key_find(const struct keyholder *keyholder, uint32_t id)
+{
+    size_t place = key_place(keyholder, id);
+    bool found = place < keyholder->key_count && keyholder->keys[place].id == id;
+    return found ? keyholder->keys[place].key : NULL;
+}
+
+static bool key_insert(struct keyholder *keyholder, uint32_t id, struct signing_key *key)
+{
+    size_t place = key_place(keyholder, id);
+    if (key_find(keyholder, id) != NULL) {
+        signing_key_free(keyholder->keys[place].key);
+        keyholder->keys[place].key = key;
+        return true;
+    }
+    if (keyholder->key_count == KEYHOLDER_KEYS_MAX) {
+        return false;
+    }
+    struct key_entry *keys = realloc(keyholder->keys, (keyholder->key_count + 1) * sizeof(*keys));
+    if (keys == NULL) {
+        return false;
+    }
+    memmove(keys + place + 1, keys + place, (keyholder->key_count - place) * sizeof(*keys));
+    keys[place] = (struct key_entry){.id = id, .key = key};
+    keyholder->keys = keys;
+    keyholder->key_count++;
+    return true;
+}
+
+bool keyholder_add_key(struct keyholder *keyholder, uint32_t key_id, const uint8_t *bytes,
+                       size_t len, const struct secret *password, struct crypto_error *error)
+{
+    EVP_PKEY *read = private_key_read(bytes, len, password, error);
+    if (read == NULL) {
+        return false;
+    }
+    struct signing_key *key = signing_key_new(read);
+    if (key == NULL || !key_insert(keyholder, key_id, key)) {
+        signing_key_free(key);
+        crypto_error_set(error, "no room for a private key; at most %d", KEYHOLDER_KEYS_MAX);
+        return false;
+    }
+    return true;
+}
+
+void keyholder_remove_key(struct keyholder *keyholder, uint32_t key_id)
+{
+    struct signing_key *key = key_find(keyholder, key_id);
+    if (key == NULL) {
+        return;
+    }
+    signing_key_free(key);
+    size_t place = key_place(keyholder, key_id);
+    keyholder->key_count--;
+    memmove(keyholder->keys + place, keyholder->keys + place + 1,
+            (keyholder->key_count - place) * sizeof(*keyholder->keys));
+}
+
+bool keyholder_add_worker(struct keyholder *keyholder, int descriptor, const uint32_t *key_ids,
+                          size_t count, struct crypto_error *error)
+{
+    if (keyholder->worker_count == KEYHOLDER_WORKERS_MAX || count > KEYHOLDER_KEYS_MAX) {
+        (void)close(descriptor);
+        crypto_error_set(error, "too many workers or granted keys");
+        return false;
+    }
+    struct worker_channel *worker = worker_channel_open(descriptor, key_ids, count);
+    if (worker == NULL) {
+        crypto_error_set(error, "out of memory");
+        return false;
+    }
+    keyholder->workers[keyholder->worker_count++] = worker;
+    return true;
+}
+
+/* The last one takes the place: no index is kept across a close. */
+static void close_worker(struct keyholder *keyholder, size_t index)
+{
+    worker_channel_close(keyholder->workers[index]);
+    keyholder->worker_count--;
+    keyholder->workers[index] = keyholder->workers[keyholder->worker_count];
+    keyholder->counters.workers_closed++;
+}
+
+/* Only what came in since the last check needs it; checking all of a queue again is cheap against
+ * a signature and keeps no state. */
+static bool requests_are_allowed(const struct keyholder *keyholder,
+                                 const struct worker_channel *worker, size_t from)
+{
+    for (size_t i = from; i < worker_channel_waiting(worker); i++) {
+        const struct key_request *request = worker_channel_waiting_at(worker, i);
+        const struct signing_key *key = key_find(keyholder, request->key_id);
+        if (key == NULL || !worker_channel_is_granted(worker, request->key_id) ||
+            !signing_key_fits(key, key_scheme_facts(request->scheme))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* False: the channel is to be closed. */
+static bool read_worker(struct keyholder *keyholder, struct worker_channel *worker)
+{
+    size_t before = worker_channel_waiting(worker);
+    enum worker_channel_state state = worker_channel_read(worker);
+    if (state == WORKER_CHANNEL_BAD_MESSAGE) {
+        keyholder->counters.bad_messages++;
+    } else if (state == WORKER_CHANNEL_OPEN && !requests_are_allowed(keyholder, worker, before)) {
+        keyholder->counters.bad_keys++;
+        return false;
+    }
+    return state == WORKER_CHANNEL_OPEN;
+}
+
+static uint64_t unix_seconds(const struct keyholder *keyholder)
+{
+    if (keyholder->settings.now != NULL) {
+        return keyholder->settings.now(keyholder->settings.self);
+    }
+    time_t now = time(NULL);
+    return now > 0 ? (uint64_t)now : 0;
+}
+
+/* Only the epochs around the present are given out: a broken worker must not be able to ask for
+ * the keys of tickets sealed last week, or next year. */
+static void answer_epoch(struct keyholder *keyholder, struct worker_channel *worker, uint64_t epoch)
+{
+    uint32_t length = keyholder->settings.ticket_epoch_seconds;
+    uint64_t current = ticket_epoch(unix_seconds(keyholder), length);
+    bool near = epoch + 1 >= current && epoch <= current + 1;
+    struct key_message message = {.kind = KEY_MESSAGE_TICKETS, .count = 1};
+    if (near &&
+        ticket_keys_derive(&message.tickets.keys, &keyholder->ticket_secret, epoch, length)) {
+        message.tickets.status = KEY_STATUS_DONE;
+        keyholder->counters.tickets++;
+    } else {
+        message.tickets.status = KEY_STATUS_FAILED;
+        message.tickets.keys.epoch = epoch;
+    }
+    (void)worker_channel_send_tickets(worker, &message);
+    key_message_wipe(&message);
+}
+
+/* Takes up to CHOSEN_MAX requests, one of each worker in rotation. */
+static size_t choose(struct keyholder *keyholder, struct chosen *chosen)
+{
+    size_t count = 0;
+    for (size_t asked = 0; asked < keyholder->worker_count && count < CHOSEN_MAX; asked++) {
+        size_t index = keyholder->next_worker++ % keyholder->worker_count;
+        struct worker_channel *worker = keyholder->workers[index];
+        if (worker_channel_take_request(worker, &chosen[count].request)) {
+            chosen[count++].worker = worker;
+        }
+    }
+    return count;
+}
+
+static void sign(struct keyholder *keyholder, const struct chosen *chosen)
+{
+    const struct key_request *request = &chosen->request;
+    struct key_answer answer = {.slot = request->slot, .generation = request->generation};
+    /* The key may have been removed since the request was let in. */
+    struct signing_key *key = key_find(keyholder, request->key_id);
+    if (key != NULL && signing_key_sign(key, key_scheme_facts(request->scheme), request->hash,
+                                        answer.signature, &answer.signature_len)) {
+        answer.status = KEY_STATUS_DONE;
+        keyholder->counters.signatures++;
+    } else {
+        answer.status = KEY_STATUS_FAILED;
+        keyholder->counters.failures++;
+    }
+    worker_channel_answer(chosen->worker, &answer);
+}
+
+static void answer_epochs(struct keyholder *keyholder)
+{
+    for (size_t i = 0; i < keyholder->worker_count; i++) {
+        uint64_t epoch;
+        while (worker_channel_take_epoch(keyholder->workers[i], &epoch)) {
+            answer_epoch(keyholder, keyholder->workers[i], epoch);
+        }
+    }
+}
+
+static void sign_and_answer(struct keyholder *keyholder)
+{
+    answer_epochs(keyholder);
+    struct chosen chosen[CHOSEN_MAX];
+    size_t count = choose(keyholder, chosen);
+    for (size_t i = 0; i < count; i++) {
+        sign(keyholder, &chosen[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        /* A channel that ended is noticed by its next read. */
+        (void)worker_channel_send(chosen[i].worker);
+    }
+}
+
+static bool has_work(const struct keyholder *keyholder)
+{
+    for (size_t i = 0; i < keyholder->worker_count; i++) {
+        if (worker_channel_has_work(keyholder->workers[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool master_is_there(struct keyholder *keyholder, short events)
+{
+    int descriptor = keyholder->settings.master_descriptor;
+    if ((events & POLLIN) == 0) {
+        return (events & (POLLHUP | POLLERR | POLLNVAL)) == 0;
+    }
+    if (keyholder->settings.on_master != NULL) {
+        return keyholder->settings.on_master(keyholder->settings.self, keyholder, descriptor);
+    }
+    uint8_t ignored[512];
+    ssize_t got = read(descriptor, ignored, sizeof(ignored));
+    return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+static int poll_all(struct keyholder *keyholder, int timeout_ms)
+{
+    keyholder->polled[0] =
+        (struct pollfd){.fd = keyholder->settings.master_descriptor, .events = POLLIN};
+    for (size_t i = 0; i < keyholder->worker_count; i++) {
+        const struct worker_channel *worker = keyholder->workers[i];
+        short events = POLLIN;
+        if (worker_channel_is_stuck(worker)) {
+            events |= POLLOUT;
+        }
+        keyholder->polled[1 + i] =
+            (struct pollfd){.fd = worker_channel_descriptor(worker), .events = events};
+    }
+    return poll(keyholder->polled, 1 + keyholder->worker_count,
+                has_work(keyholder) ? 0 : timeout_ms);
+}
+
+static bool serve_worker(struct keyholder *keyholder, struct worker_channel *worker, short events)
+{
+    if ((events & POLLOUT) != 0 && worker_channel_send(worker) != WORKER_CHANNEL_OPEN) {
+        return false;
+    }
+    return (events & ~POLLOUT) == 0 || read_worker(keyholder, worker);
+}
+
+bool keyholder_turn(struct keyholder *keyholder, int timeout_ms)
+{
+    int ready = poll_all(keyholder, timeout_ms);
+    if (ready < 0) {
+        return errno == EINTR || errno == ENOMEM || errno == EAGAIN;
+    }
+    /* Backwards, because closing moves the last one into the gap. */
+    for (size_t i = keyholder->worker_count; ready > 0 && i-- > 0;) {
+        short events = keyholder->polled[1 + i].revents;
+        if (events != 0 && !serve_worker(keyholder, keyholder->workers[i], events)) {
+            close_worker(keyholder, i);
+        }
+    }
+    if (keyholder->polled[0].revents != 0 &&
+        !master_is_there(keyholder, keyholder->polled[0].revents)) {
+        return false;
+    }
+    sign_and_answer(keyholder);
+    return true;
+}
+
+void keyholder_run(struct keyholder *keyholder)
+{
+    while (keyholder_turn(keyholder, -1)) {
+    }
+}
+
+const struct keyholder_counters *keyholder_counters(const struct keyholder *keyholder)
+{
+    return &keyholder->counters;
+}
