@@ -7,6 +7,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -120,9 +121,16 @@ class NotStarted(Exception):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below the range from which the kernel takes ports of outgoing connections: thousands of
+    those come and go here, and one could sit on the port before the proxy does."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def kind_of(name):

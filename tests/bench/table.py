@@ -35,7 +35,7 @@ class Cell:
         if not self.rounds:
             return "error"
         if self.scenario.is_idle:
-            return f"{self.cost() / 1024:.1f} KiB"
+            return f"{self.cost() / 1024:.2f} KiB"
         rate = median_of(self.rounds, "rate")
         mark = "" if median_of(self.rounds, "busy") >= BUSY else " ~"
         mark += " !" if self.errors else ""
