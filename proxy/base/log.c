@@ -330,17 +330,17 @@ static bool make_room(struct log *log, size_t len)
     return true;
 }
 
-static void append(struct log *log, const struct line *line)
+static void append(struct log *log, const char *bytes, size_t len)
 {
-    if (!make_room(log, line->len)) {
+    if (!make_room(log, len)) {
         log_flush(log);
-        if (!make_room(log, line->len)) {
+        if (!make_room(log, len)) {
             log->dropped++;
             return;
         }
     }
-    memcpy(log->backlog + log->end, line->bytes, line->len);
-    log->end += line->len;
+    memcpy(log->backlog + log->end, bytes, len);
+    log->end += len;
 }
 
 static void write_line(struct log *log, enum log_level level, const char *event,
@@ -359,7 +359,7 @@ static void write_line(struct log *log, enum log_level level, const char *event,
         add_field(&line, &fields[i], is_json);
     }
     line_close(&line, is_json ? "}\n" : "\n");
-    append(log, &line);
+    append(log, line.bytes, line.len);
 }
 
 void log_write(struct log *log, enum log_level level, const char *event,
@@ -369,6 +369,15 @@ void log_write(struct log *log, enum log_level level, const char *event,
         return;
     }
     write_line(log, level, event, fields, count);
+}
+
+void log_line(struct log *log, slice line)
+{
+    if (line.len > LOG_LINE_BYTES_MAX) {
+        log->dropped++; /* would mix with the lines of other processes */
+        return;
+    }
+    append(log, line.at, line.len);
 }
 
 /* ---- flushing ---- */

@@ -14,15 +14,15 @@
 
 /* Most bytes of one text when escaped. */
 enum {
-    BUDGET_WORD = 64,   /* ids, versions, suites, methods, addresses */
-    BUDGET_ID = 136,    /* an X-Request-Id may be longer than our own ids */
-    BUDGET_NAME = 260,  /* hosts, servers, names of the configuration */
-    BUDGET_TEXT = 384,  /* user agents, subjects */
-    BUDGET_PATH = 2560, /* paths */
+    BUDGET_WORD = 64,  /* ids, versions, suites, methods, addresses */
+    BUDGET_ID = 136,   /* an X-Request-Id may be longer than our own ids */
+    BUDGET_NAME = 200, /* hosts, servers, names of the configuration */
+    BUDGET_TEXT = 224, /* user agents, subjects */
+    BUDGET_PATH = 880, /* paths */
 };
 
 /* Of each kind at most this many are in one line; the rest is keys, numbers and marks. */
-enum { WORDS = 9, IDS = 1, NAMES = 6, TEXTS = 2, PATHS = 1, OTHER_BYTES = 1400 };
+enum { WORDS = 9, IDS = 1, NAMES = 6, TEXTS = 2, PATHS = 1, OTHER_BYTES = 840 };
 static_assert(WORDS * BUDGET_WORD + IDS * BUDGET_ID + NAMES * BUDGET_NAME + TEXTS * BUDGET_TEXT +
                       PATHS * BUDGET_PATH + OTHER_BYTES <=
                   ACCESS_LOG_LINE_BYTES,

@@ -67,8 +67,9 @@ struct exchange_facts {
     enum fault_code fault;
 };
 
-/* A line never needs more room than this, its line feed included. */
-enum { ACCESS_LOG_LINE_BYTES = 8192 };
+/* A line never needs more room than this, its line feed included: what a pipe takes whole, so that
+ * lines of several workers do not mix. */
+enum { ACCESS_LOG_LINE_BYTES = LOG_LINE_BYTES_MAX };
 
 /* Does "errors only" keep it? Status 400 and above, none at all, or a fault. */
 bool access_log_is_error(const struct exchange_facts *facts);

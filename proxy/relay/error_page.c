@@ -64,8 +64,6 @@ static slice advice_of(enum fault_code fault, unsigned status)
     if (status >= 502 && status <= 504) {
         return SLICE("The request itself was fine. Try again shortly; if this stays, show the "
                      "operator the lines below.");
-        if this stays, give the "
-                     "operator the id below.");
     }
     if (status >= 500) {
         return SLICE("If this stays, show the operator the lines below.");

@@ -28,6 +28,7 @@ static bool is_replaced(enum field_token token)
     case FIELD_CLIENT_CERT_CHAIN:
     case FIELD_EARLY_DATA:
     case FIELD_FORWARDED:
+    case FIELD_PROXY:
     case FIELD_SALLYPORT_SESSION:
     case FIELD_TRACEPARENT:
     case FIELD_X_FORWARDED_FOR:
@@ -75,9 +76,6 @@ static enum verdict judge(const struct field *field)
     }
     if (slice_find(field->name, '_') < field->name.len) {
         return is_disguised(field->name) ? VERDICT_REPLACE : VERDICT_KEEP;
-    }
-    if (slice_equal(field->name, SLICE("proxy"))) {
-        return VERDICT_REPLACE;
     }
     return is_claim(field->name) ? VERDICT_CLAIM : VERDICT_KEEP;
 }
