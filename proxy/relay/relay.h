@@ -12,6 +12,8 @@
 #include "config/bundle.h"
 #include "config/model.h"
 #include "crypto/key_client.h"
+#include "crypto/key_provider.h"
+#include "crypto/tickets.h"
 #include "proxy/base/log.h"
 #include "proxy/base/status.h"
 #include "proxy/net/loop.h"
@@ -23,12 +25,16 @@ struct relay;
 struct relay_start {
     struct loop *loop;
     const struct config *config;
-    const struct bundle *bundle;   /* the files that the configuration names, without keys */
-    struct key_client *key_client; /* NULL: no listener or backend of ours needs a key */
-    struct log *log;               /* events */
-    struct log *access_log;        /* one line an exchange; NULL: off */
-    struct counters *counters;     /* this worker's own slots in shared memory */
-    const int *descriptors;        /* listening sockets, in the order of relay_listener_count */
+    const struct bundle *bundle;       /* the files that the configuration names, without keys */
+    struct key_client *key_client;     /* NULL: no listener or backend of ours needs a key */
+    struct key_provider *key_provider; /* makes keys in name; a key's id is its certificate's index
+                                          in the config. NULL like key_client */
+    struct tickets *tickets;           /* kept up to date by the owner. NULL like key_client */
+    struct log *log;                   /* events */
+    struct log *access_log;            /* one line an exchange; NULL: off */
+    struct counters *counters;         /* this worker's own slots in shared memory */
+    const int
+        *descriptors; /* listening sockets, all addresses of the first listener, then of the next */
     size_t descriptor_count;
 };
 

@@ -1,0 +1,33 @@
+/* proxy/admin/server.h
+ *
+ * The admin socket: a unix socket (0600) on which the operator's commands ask the instance. A
+ * request is one word and a line feed; the answer is one line of JSON. After `drain` and `stop` the
+ * conn stays open until the instance has ended, so that a command can wait for it.
+ *
+ * Owner: the master.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "proxy/base/status.h"
+#include "proxy/net/loop.h"
+
+struct admin_server;
+
+/* Called from the loop, never from inside an admin_server call. */
+struct admin_events {
+    void *self;
+    char *(*on_status)(void *self); /* a line of JSON, malloc'ed; NULL: out of memory */
+    void (*on_drain)(void *self);
+    void (*on_stop)(void *self);
+    /* Why there is no reload now, in one sentence. */
+    const char *(*on_reload)(void *self);
+};
+
+/* Listens at `path`. SYS: errno as local_socket_listen says. */
+MUST_CHECK enum status admin_server_open(struct admin_server **out, struct loop *loop,
+                                         const char *path, const struct admin_events *events);
+
+/* Closes all conns and removes the path. NULL is fine. */
+void admin_server_close(struct admin_server *server);

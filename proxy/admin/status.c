@@ -1,0 +1,137 @@
+/* proxy/admin/status.c · SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/admin/status.h"
+
+#include <jansson.h>
+#include <time.h>
+
+/* Adds a value to an object, taking it; a value that could not be made spoils the whole. */
+static bool put(json_t *object, const char *key, json_t *value)
+{
+    return json_object_set_new(object, key, value) == 0;
+}
+
+static bool put_number(json_t *object, const char *key, uint64_t number)
+{
+    return put(object, key, json_integer((json_int_t)number));
+}
+
+static bool put_counters(json_t *object, const struct counters *counters)
+{
+    return put_number(object, "conns", counter_get(counters, COUNTER_CONNS_OPEN)) &&
+           put_number(object, "conns_total", counter_get(counters, COUNTER_CONNS_ACCEPTED)) &&
+           put_number(object, "exchanges", counter_get(counters, COUNTER_EXCHANGES)) &&
+           put_number(object, "exchanges_open", counter_get(counters, COUNTER_EXCHANGES_OPEN)) &&
+           put_number(object, "tunnels", counter_get(counters, COUNTER_TUNNELS_OPEN));
+}
+
+static json_t *child_to_json(const struct status_child *child)
+{
+    json_t *object = json_object();
+    bool is_put = put(object, "role", json_string(child->role)) &&
+                  put(object, "pid", child->pid > 0 ? json_integer(child->pid) : json_null()) &&
+                  put(object, "ready", json_boolean(child->is_ready)) &&
+                  put_number(object, "restarts", child->restarts) &&
+                  (child->counters == NULL || put_counters(object, child->counters));
+    if (!is_put) {
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+static json_t *children_to_json(const struct instance_status *status)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < status->child_count; i++) {
+        if (json_array_append_new(array, child_to_json(&status->children[i])) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
+static json_t *listeners_to_json(const struct instance_status *status)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < status->listener_count; i++) {
+        const struct status_listener *listener = &status->listeners[i];
+        if (json_array_append_new(array, json_pack("{ssss}", "name", listener->name, "address",
+                                                   listener->address)) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
+static json_t *certificate_to_json(const struct status_certificate *certificate)
+{
+    char text[32] = "";
+    struct tm utc;
+    time_t expires = (time_t)certificate->expires;
+    if (gmtime_r(&expires, &utc) != NULL) {
+        (void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
+    }
+    int64_t days = (certificate->expires - (int64_t)time(NULL)) / 86400;
+    return json_pack("{sssssssI}", "name", certificate->name, "file", certificate->file, "expires",
+                     text, "days_left", (json_int_t)days);
+}
+
+static json_t *certificates_to_json(const struct instance_status *status)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < status->certificate_count; i++) {
+        if (json_array_append_new(array, certificate_to_json(&status->certificates[i])) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
+static json_t *notices_to_json(const struct instance_status *status)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < status->notice_count; i++) {
+        if (json_array_append_new(array, json_string(status->notices[i])) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
+static const char *state_name(const struct instance_status *status)
+{
+    if (status->is_draining) {
+        return "draining";
+    }
+    return status->is_ready ? "ready" : "starting";
+}
+
+static bool put_all(json_t *object, const struct instance_status *status)
+{
+    return put(object, "version", json_string(SALLYPORT_VERSION)) &&
+           put(object, "config", json_string(status->config)) &&
+           put_number(object, "pid", (uint64_t)status->pid) &&
+           put_number(object, "uptime_seconds", status->uptime_s) &&
+           put(object, "state", json_string(state_name(status))) &&
+           put(object, "ready", json_boolean(status->is_ready && !status->is_draining)) &&
+           put(object, "mode", json_string(status->is_report_mode ? "report" : "strict")) &&
+           put_number(object, "hops", status->hops) &&
+           put_number(object, "violations", status->violations) &&
+           put_number(object, "waived", status->waived) &&
+           put(object, "processes", children_to_json(status)) &&
+           put(object, "listeners", listeners_to_json(status)) &&
+           put(object, "certificates", certificates_to_json(status)) &&
+           put(object, "notices", notices_to_json(status));
+}
+
+char *instance_status_to_json(const struct instance_status *status)
+{
+    json_t *object = json_object();
+    char *text = put_all(object, status) ? json_dumps(object, JSON_COMPACT) : NULL;
+    json_decref(object);
+    return text;
+}

@@ -1,0 +1,59 @@
+/* proxy/admin/status.h
+ *
+ * What an instance tells about itself: plain facts that the master gathers, and their JSON form,
+ * which `sallyport status` prints.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "proxy/relay/counters.h"
+
+/* A worker or the keyholder. */
+struct status_child {
+    const char *role;
+    pid_t pid; /* -1: not running at the moment */
+    bool is_ready;
+    uint64_t restarts;
+    const struct counters *counters; /* NULL: it has none */
+};
+
+struct status_listener {
+    const char *name;
+    const char *address; /* really bound */
+};
+
+struct status_certificate {
+    const char *name;
+    const char *file;
+    int64_t expires; /* seconds since 1970 */
+};
+
+/* All pointers are borrowed for the call. */
+struct instance_status {
+    const char *config;
+    pid_t pid;
+    uint64_t uptime_s;
+    bool is_ready;
+    bool is_draining;
+    bool is_report_mode;
+    size_t hops;
+    size_t violations;
+    size_t waived;
+    const struct status_child *children;
+    size_t child_count;
+    const struct status_listener *listeners;
+    size_t listener_count;
+    const struct status_certificate *certificates;
+    size_t certificate_count;
+    const char *const *notices;
+    size_t notice_count;
+};
+
+/* One line of JSON, malloc'ed; NULL: out of memory. */
+char *instance_status_to_json(const struct instance_status *status);

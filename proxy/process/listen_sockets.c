@@ -1,0 +1,327 @@
+/* proxy/process/listen_sockets.c · SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/process/listen_sockets.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proxy/admin/local_socket.h"
+
+enum { LISTENER_PATH_MODE = 0666 };
+
+struct listen_address {
+    char name[64];
+    char text[160];
+    const char *unlink_path; /* in text; NULL: TCP */
+};
+
+struct listen_sockets {
+    size_t count;
+    size_t workers;
+    struct listen_address *addresses; /* count */
+    int *descriptors;                 /* workers × count; -1: none */
+};
+
+/* An address of either family as the socket calls want it. */
+struct bind_address {
+    union {
+        struct sockaddr any;
+        struct sockaddr_in ip4;
+        struct sockaddr_in6 ip6;
+    };
+    socklen_t len;
+};
+
+static struct bind_address to_bind_address(const struct config_address *address)
+{
+    struct bind_address to = {0};
+    if (address->kind == CONFIG_ADDRESS_IP4) {
+        to.ip4.sin_family = AF_INET;
+        to.ip4.sin_port = htons(address->port);
+        memcpy(&to.ip4.sin_addr, address->ip, sizeof(to.ip4.sin_addr));
+        to.len = sizeof(to.ip4);
+        return to;
+    }
+    to.ip6.sin6_family = AF_INET6;
+    to.ip6.sin6_port = htons(address->port);
+    memcpy(&to.ip6.sin6_addr, address->ip, sizeof(to.ip6.sin6_addr));
+    to.len = sizeof(to.ip6);
+    return to;
+}
+
+static void set_port(struct bind_address *address, in_port_t port)
+{
+    if (address->any.sa_family == AF_INET) {
+        address->ip4.sin_port = port;
+    } else {
+        address->ip6.sin6_port = port;
+    }
+}
+
+/* [::] on a machine without IPv6 means every address that there is. */
+static struct bind_address without_ip6(const struct bind_address *address)
+{
+    struct bind_address to = {.len = sizeof(to.ip4)};
+    to.ip4.sin_family = AF_INET;
+    to.ip4.sin_port = address->ip6.sin6_port;
+    return to;
+}
+
+static int close_keeping_errno(int descriptor)
+{
+    int saved = errno;
+    (void)close(descriptor);
+    errno = saved;
+    return -1;
+}
+
+static int open_bound(const struct bind_address *address, bool is_shared)
+{
+    static const int ON = 1;
+    static const int OFF = 0;
+    int descriptor =
+        socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+    if (descriptor < 0) {
+        return -1;
+    }
+    bool is_set =
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &ON, sizeof(ON)) == 0 &&
+        (!is_shared || setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &ON, sizeof(ON)) == 0) &&
+        (address->any.sa_family != AF_INET6 ||
+         setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &OFF, sizeof(OFF)) == 0);
+    if (!is_set || bind(descriptor, &address->any, address->len) != 0) {
+        return close_keeping_errno(descriptor);
+    }
+    return descriptor;
+}
+
+/* SO_REUSEPORT lets a second instance of the same user share our port unseen and take half of the
+ * conns. A socket without it finds out whether somebody listens there already; with port 0 it also
+ * finds the port. */
+static enum status probe(struct bind_address *address)
+{
+    int descriptor = open_bound(address, false);
+    if (descriptor < 0 && errno == EAFNOSUPPORT && address->any.sa_family == AF_INET6 &&
+        IN6_IS_ADDR_UNSPECIFIED(&address->ip6.sin6_addr)) {
+        *address = without_ip6(address);
+        descriptor = open_bound(address, false);
+    }
+    if (descriptor < 0) {
+        return STATUS_SYS;
+    }
+    struct bind_address bound = {.len = sizeof(bound.ip6)};
+    int got = getsockname(descriptor, &bound.any, &bound.len);
+    in_port_t port = bound.any.sa_family == AF_INET ? bound.ip4.sin_port : bound.ip6.sin6_port;
+    set_port(address, port);
+    (void)close_keeping_errno(descriptor);
+    return got == 0 ? STATUS_OK : STATUS_SYS;
+}
+
+static void format_address(const struct bind_address *address, char *text, size_t size)
+{
+    char ip[INET6_ADDRSTRLEN];
+    if (address->any.sa_family == AF_INET) {
+        (void)inet_ntop(AF_INET, &address->ip4.sin_addr, ip, sizeof(ip));
+        (void)snprintf(text, size, "%s:%u", ip, (unsigned)ntohs(address->ip4.sin_port));
+        return;
+    }
+    (void)inet_ntop(AF_INET6, &address->ip6.sin6_addr, ip, sizeof(ip));
+    (void)snprintf(text, size, "[%s]:%u", ip, (unsigned)ntohs(address->ip6.sin6_port));
+}
+
+static int *slot_of(struct listen_sockets *sockets, size_t worker, size_t index)
+{
+    return &sockets->descriptors[worker * sockets->count + index];
+}
+
+static enum status open_tcp(struct listen_sockets *sockets, size_t index,
+                            const struct config_address *address)
+{
+    struct bind_address to = to_bind_address(address);
+    if (probe(&to) != STATUS_OK) {
+        return STATUS_SYS;
+    }
+    format_address(&to, sockets->addresses[index].text, sizeof(sockets->addresses[index].text));
+    for (size_t worker = 0; worker < sockets->workers; worker++) {
+        int descriptor = open_bound(&to, true);
+        if (descriptor < 0) {
+            return STATUS_SYS;
+        }
+        *slot_of(sockets, worker, index) = descriptor;
+        if (listen(descriptor, SOMAXCONN) != 0) {
+            return STATUS_SYS;
+        }
+    }
+    return STATUS_OK;
+}
+
+/* All workers share one socket: there is no SO_REUSEPORT for paths. */
+static enum status open_unix(struct listen_sockets *sockets, size_t index,
+                             const struct config_address *address)
+{
+    struct listen_address *named = &sockets->addresses[index];
+    int descriptor = local_socket_listen(address->path, LISTENER_PATH_MODE);
+    if (descriptor < 0) {
+        return STATUS_SYS;
+    }
+    (void)snprintf(named->text, sizeof(named->text), "unix:%s", address->path);
+    named->unlink_path = named->text + strlen("unix:");
+    *slot_of(sockets, 0, index) = descriptor;
+    for (size_t worker = 1; worker < sockets->workers; worker++) {
+        *slot_of(sockets, worker, index) = descriptor;
+    }
+    return STATUS_OK;
+}
+
+static const char *reason(int number)
+{
+    switch (number) {
+    case EADDRINUSE:
+        return "the address is in use by another process";
+    case EACCES:
+        return "this user may not listen there (ports below 1024 need root or "
+               "CAP_NET_BIND_SERVICE)";
+    case EADDRNOTAVAIL:
+        return "this machine does not have that address";
+    case EEXIST:
+        return "a file that is not a socket stands there";
+    default:
+        return strerror(number);
+    }
+}
+
+static enum status open_address(struct listen_sockets *sockets, size_t index,
+                                const struct config_listener *listener,
+                                const struct config_address *address, struct process_error *error)
+{
+    (void)snprintf(sockets->addresses[index].name, sizeof(sockets->addresses[index].name), "%s",
+                   listener->name);
+    enum status status = address->kind == CONFIG_ADDRESS_UNIX ? open_unix(sockets, index, address)
+                                                              : open_tcp(sockets, index, address);
+    if (status == STATUS_OK) {
+        return STATUS_OK;
+    }
+    const char *why = reason(errno);
+    const struct place *place = &address->place;
+    if (place->file != NULL && place->line > 0) {
+        process_error_set(error, "%s:%u:%u: listener %s cannot listen on %s: %s", place->file,
+                          place->line, place->column, listener->name, address->text, why);
+    } else {
+        process_error_set(error, "listener %s cannot listen on %s: %s", listener->name,
+                          address->text, why);
+    }
+    return status;
+}
+
+static enum status open_all(struct listen_sockets *sockets, const struct config *config,
+                            struct process_error *error)
+{
+    size_t index = 0;
+    for (size_t i = 0; i < config->listener_count; i++) {
+        const struct config_listener *listener = &config->listeners[i];
+        for (size_t j = 0; j < listener->address_count; j++) {
+            enum status status =
+                open_address(sockets, index++, listener, &listener->addresses[j], error);
+            if (status != STATUS_OK) {
+                return status;
+            }
+        }
+    }
+    return STATUS_OK;
+}
+
+static size_t count_addresses(const struct config *config)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < config->listener_count; i++) {
+        count += config->listeners[i].address_count;
+    }
+    return count;
+}
+
+static struct listen_sockets *listen_sockets_new(size_t count, size_t workers)
+{
+    struct listen_sockets *sockets = calloc(1, sizeof(*sockets));
+    if (sockets == NULL) {
+        return NULL;
+    }
+    sockets->count = count;
+    sockets->workers = workers;
+    sockets->addresses = calloc(count + 1, sizeof(*sockets->addresses));
+    sockets->descriptors = calloc(count * workers + 1, sizeof(*sockets->descriptors));
+    if (sockets->addresses == NULL || sockets->descriptors == NULL) {
+        free(sockets->addresses);
+        free(sockets->descriptors);
+        free(sockets);
+        return NULL;
+    }
+    for (size_t i = 0; i < count * workers; i++) {
+        sockets->descriptors[i] = -1;
+    }
+    return sockets;
+}
+
+enum status listen_sockets_open(struct listen_sockets **out, const struct config *config,
+                                size_t workers, struct process_error *error)
+{
+    struct listen_sockets *sockets = listen_sockets_new(count_addresses(config), workers);
+    if (sockets == NULL) {
+        process_error_set(error, "out of memory");
+        return STATUS_NOMEM;
+    }
+    enum status status = open_all(sockets, config, error);
+    if (status != STATUS_OK) {
+        listen_sockets_close(sockets);
+        return status;
+    }
+    *out = sockets;
+    return STATUS_OK;
+}
+
+void listen_sockets_close(struct listen_sockets *sockets)
+{
+    if (sockets == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < sockets->count; i++) {
+        bool is_path = sockets->addresses[i].unlink_path != NULL;
+        size_t copies = is_path ? 1 : sockets->workers;
+        for (size_t worker = 0; worker < copies; worker++) {
+            int descriptor = *slot_of(sockets, worker, i);
+            if (descriptor >= 0) {
+                (void)close(descriptor);
+            }
+        }
+        if (is_path) {
+            (void)unlink(sockets->addresses[i].unlink_path);
+        }
+    }
+    free(sockets->addresses);
+    free(sockets->descriptors);
+    free(sockets);
+}
+
+size_t listen_sockets_count(const struct listen_sockets *sockets)
+{
+    return sockets->count;
+}
+
+const int *listen_sockets_of_worker(const struct listen_sockets *sockets, size_t worker)
+{
+    return &sockets->descriptors[worker * sockets->count];
+}
+
+const char *listen_sockets_name(const struct listen_sockets *sockets, size_t index)
+{
+    return sockets->addresses[index].name;
+}
+
+const char *listen_sockets_address(const struct listen_sockets *sockets, size_t index)
+{
+    return sockets->addresses[index].text;
+}

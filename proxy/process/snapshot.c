@@ -1,0 +1,275 @@
+/* proxy/process/snapshot.c · SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/process/snapshot.h"
+
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/source.h"
+#include "proxy/process/chain_file.h"
+#include "proxy/process/memory_file.h"
+
+enum { FILE_BYTES_MAX = 16 * 1024 * 1024 };
+
+/* The state of one gathering; the first failure is kept and ends it. */
+struct gathering {
+    const struct config *config;
+    struct source source;
+    struct bundle *for_workers;
+    struct bundle *for_keyholder;
+    enum status status;
+    struct process_error *error;
+};
+
+static void fail(struct gathering *gathering, enum status status, const struct place *place,
+                 const char *name, const char *why)
+{
+    if (gathering->status != STATUS_OK) {
+        return;
+    }
+    gathering->status = status;
+    if (place != NULL && place->file != NULL && place->line > 0) {
+        process_error_set(gathering->error, "%s:%u:%u: %s: %s", place->file, place->line,
+                          place->column, name, why);
+    } else {
+        process_error_set(gathering->error, "%s: %s", name, why);
+    }
+}
+
+static const char *why_not_read(enum source_status status)
+{
+    switch (status) {
+    case SOURCE_OK:
+        return "";
+    case SOURCE_MISSING:
+        return "the file does not exist";
+    case SOURCE_UNREADABLE:
+        return "the file cannot be read";
+    case SOURCE_TOO_LARGE:
+        return "the file is too large";
+    case SOURCE_NOMEM:
+        return "out of memory";
+    }
+    return "";
+}
+
+/* malloc'ed bytes, or NULL after noting the failure. */
+static char *read_file(struct gathering *gathering, const char *path, const struct place *place,
+                       size_t *len)
+{
+    char *bytes = NULL;
+    enum source_status status = source_read(&gathering->source, path, FILE_BYTES_MAX, &bytes, len);
+    if (status != SOURCE_OK) {
+        fail(gathering, STATUS_REFUSED, place, path, why_not_read(status));
+        return NULL;
+    }
+    return bytes;
+}
+
+static void wipe_and_free(char *bytes, size_t len)
+{
+    if (bytes != NULL) {
+        OPENSSL_cleanse(bytes, len);
+        free(bytes);
+    }
+}
+
+static void add(struct gathering *gathering, struct bundle *bundle, const char *name,
+                const void *bytes, size_t len)
+{
+    if (!bundle_add(bundle, name, bytes, len)) {
+        fail(gathering, STATUS_NOMEM, NULL, name, "out of memory, or too many files");
+    }
+}
+
+static void add_public_file(struct gathering *gathering, const char *path,
+                            const struct place *place)
+{
+    size_t len = 0;
+    char *bytes = read_file(gathering, path, place, &len);
+    if (bytes != NULL) {
+        add(gathering, gathering->for_workers, path, bytes, len);
+        free(bytes);
+    }
+}
+
+/* ---- secrets ---- */
+
+static char *read_secret(struct gathering *gathering, const struct config_secret *secret,
+                         size_t *len)
+{
+    if (secret->kind == CONFIG_SECRET_ENVIRONMENT) {
+        const char *value = getenv(secret->value);
+        if (value == NULL) {
+            fail(gathering, STATUS_REFUSED, &secret->place, secret->value,
+                 "the environment variable is not set");
+            return NULL;
+        }
+        *len = strlen(value);
+        return strdup(value);
+    }
+    char *bytes = read_file(gathering, secret->value, &secret->place, len);
+    if (bytes != NULL && *len > 0 && bytes[*len - 1] == '\n') {
+        (*len)--;
+    }
+    return bytes;
+}
+
+static void add_password(struct gathering *gathering, size_t index)
+{
+    const struct config_secret *secret = &gathering->config->certificates[index].password;
+    if (secret->kind == CONFIG_SECRET_NONE) {
+        return;
+    }
+    size_t len = 0;
+    char *bytes = read_secret(gathering, secret, &len);
+    if (bytes == NULL) {
+        return;
+    }
+    char name[SNAPSHOT_NAME_BYTES];
+    (void)snprintf(name, sizeof(name), SNAPSHOT_PASSWORD "%zu", index);
+    add(gathering, gathering->for_keyholder, name, bytes, len);
+    wipe_and_free(bytes, len);
+}
+
+/* A file that holds the chain and the key: workers get the chain alone, as PEM. */
+static void add_chain_without_key(struct gathering *gathering, size_t index, const char *bytes,
+                                  size_t len)
+{
+    const struct config_certificate *certificate = &gathering->config->certificates[index];
+    char name[SNAPSHOT_NAME_BYTES];
+    (void)snprintf(name, sizeof(name), SNAPSHOT_PASSWORD "%zu", index);
+    const struct bundle_entry *password = bundle_find(gathering->for_keyholder, name);
+    struct process_error why = {{0}};
+    size_t pem_len = 0;
+    char *pem = chain_file_without_key(bytes, len, password, &pem_len, &why);
+    if (pem == NULL) {
+        fail(gathering, STATUS_REFUSED, &certificate->chain.place, certificate->chain.path,
+             why.text);
+        return;
+    }
+    add(gathering, gathering->for_workers, certificate->chain.path, pem, pem_len);
+    free(pem);
+}
+
+static void add_key(struct gathering *gathering, size_t index)
+{
+    const struct config_certificate *certificate = &gathering->config->certificates[index];
+    size_t len = 0;
+    char *bytes = read_file(gathering, certificate->key.path, &certificate->key.place, &len);
+    if (bytes == NULL) {
+        return;
+    }
+    char name[SNAPSHOT_NAME_BYTES];
+    (void)snprintf(name, sizeof(name), SNAPSHOT_KEY "%zu", index);
+    add(gathering, gathering->for_keyholder, name, bytes, len);
+    if (certificate->key_in_chain) {
+        add_chain_without_key(gathering, index, bytes, len);
+    }
+    wipe_and_free(bytes, len);
+}
+
+static void add_ticket_secret(struct gathering *gathering)
+{
+    unsigned char secret[SNAPSHOT_TICKET_SECRET_BYTES];
+    if (RAND_priv_bytes(secret, sizeof(secret)) != 1) {
+        fail(gathering, STATUS_SYS, NULL, SNAPSHOT_TICKET_SECRET, "no randomness");
+        return;
+    }
+    add(gathering, gathering->for_keyholder, SNAPSHOT_TICKET_SECRET, secret, sizeof(secret));
+    OPENSSL_cleanse(secret, sizeof(secret));
+}
+
+/* ---- gathering ---- */
+
+static void on_file(void *self, enum config_file_kind kind, const char *path,
+                    const struct place *place)
+{
+    if (!config_file_kind_is_private(kind) && kind != CONFIG_FILE_YAML) {
+        add_public_file(self, path, place);
+    }
+}
+
+static void gather(struct gathering *gathering)
+{
+    const struct config *config = gathering->config;
+    for (size_t i = 0; i < config->file_count; i++) {
+        add_public_file(gathering, config->files[i], NULL);
+    }
+    config_files(config, on_file, gathering);
+    for (size_t i = 0; i < config->certificate_count; i++) {
+        add_password(gathering, i);
+        add_key(gathering, i);
+    }
+    add_ticket_secret(gathering);
+}
+
+static int seal(struct gathering *gathering, const char *name, const struct bundle *bundle)
+{
+    uint8_t *bytes = NULL;
+    size_t len = 0;
+    if (!bundle_serialise(bundle, &bytes, &len)) {
+        fail(gathering, STATUS_NOMEM, NULL, name, "out of memory");
+        return -1;
+    }
+    int descriptor = memory_file_new(name, bytes, len);
+    wipe_and_free((char *)bytes, len);
+    if (descriptor < 0) {
+        fail(gathering, STATUS_SYS, NULL, name, "the memory file cannot be made");
+    }
+    return descriptor;
+}
+
+void snapshot_wipe_bundle(struct bundle *bundle)
+{
+    if (bundle == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < bundle_count(bundle); i++) {
+        const struct bundle_entry *entry = bundle_at(bundle, i);
+        OPENSSL_cleanse((void *)(uintptr_t)entry->bytes, entry->len);
+    }
+    bundle_free(bundle);
+}
+
+enum status snapshot_open(struct snapshot *snapshot, const struct config *config,
+                          const struct bundle *overlay, struct process_error *error)
+{
+    struct gathering gathering = {
+        .config = config,
+        .source = source_files(overlay),
+        .for_workers = bundle_new(),
+        .for_keyholder = bundle_new(),
+        .error = error,
+    };
+    *snapshot = (struct snapshot){-1, -1};
+    if (gathering.for_workers == NULL || gathering.for_keyholder == NULL) {
+        fail(&gathering, STATUS_NOMEM, NULL, "configuration", "out of memory");
+    } else {
+        gather(&gathering);
+    }
+    if (gathering.status == STATUS_OK) {
+        snapshot->worker_file = seal(&gathering, "sallyport-config", gathering.for_workers);
+        snapshot->key_file = seal(&gathering, "sallyport-keys", gathering.for_keyholder);
+    }
+    bundle_free(gathering.for_workers);
+    snapshot_wipe_bundle(gathering.for_keyholder);
+    if (gathering.status != STATUS_OK) {
+        snapshot_close(snapshot);
+    }
+    return gathering.status;
+}
+
+void snapshot_close(struct snapshot *snapshot)
+{
+    if (snapshot->worker_file >= 0) {
+        (void)close(snapshot->worker_file);
+    }
+    if (snapshot->key_file >= 0) {
+        (void)close(snapshot->key_file);
+    }
+    *snapshot = (struct snapshot){-1, -1};
+}

@@ -1,0 +1,144 @@
+/* proxy/process/worker_keys.c · SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/process/worker_keys.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+enum { EPOCHS = 3 };
+
+struct worker_keys {
+    struct loop *loop;
+    struct log *log;
+    struct key_client *client;
+    struct key_provider *provider;
+    struct tickets *tickets;
+    struct watch watch;
+    bool is_watching;
+    void (*on_detached)(void *self);
+    void *self;
+};
+
+static void stop_watching(struct worker_keys *keys)
+{
+    if (keys->is_watching) {
+        watch_close(&keys->watch);
+        keys->is_watching = false;
+    }
+}
+
+static void on_tickets(void *self, const struct ticket_keys *ticket_keys)
+{
+    struct worker_keys *keys = self;
+    tickets_put(keys->tickets, ticket_keys);
+}
+
+static void on_client_detached(void *self)
+{
+    struct worker_keys *keys = self;
+    stop_watching(keys);
+    LOG_EVENT(keys->log, LOG_WARN, "keyholder_lost",
+              log_text("effect", "handshakes wait for a new one"));
+    keys->on_detached(keys->self);
+}
+
+static void on_readable(void *self, unsigned events)
+{
+    (void)events;
+    struct worker_keys *keys = self;
+    key_client_on_readable(keys->client);
+}
+
+struct worker_keys *worker_keys_new(struct loop *loop, struct log *log,
+                                    void (*on_detached)(void *self), void *self,
+                                    struct crypto_error *error)
+{
+    struct worker_keys *keys = calloc(1, sizeof(*keys));
+    if (keys == NULL) {
+        crypto_error_set(error, "out of memory");
+        return NULL;
+    }
+    keys->loop = loop;
+    keys->log = log;
+    keys->on_detached = on_detached;
+    keys->self = self;
+    const struct key_client_events events = {
+        .self = keys, .on_tickets = on_tickets, .on_detached = on_client_detached};
+    keys->client = key_client_new(KEY_CLIENT_PARKED_DEFAULT, &events, error);
+    keys->provider = keys->client == NULL ? NULL : key_provider_load(keys->client, error);
+    keys->tickets = tickets_new(TICKET_EPOCH_SECONDS_DEFAULT, (uint64_t)time(NULL));
+    if (keys->tickets == NULL && keys->provider != NULL) {
+        crypto_error_set(error, "no memory or randomness for session tickets");
+    }
+    if (keys->provider == NULL || keys->tickets == NULL) {
+        worker_keys_free(keys);
+        return NULL;
+    }
+    return keys;
+}
+
+void worker_keys_free(struct worker_keys *keys)
+{
+    if (keys == NULL) {
+        return;
+    }
+    stop_watching(keys);
+    tickets_free(keys->tickets);
+    key_provider_free(keys->provider);
+    key_client_free(keys->client);
+    free(keys);
+}
+
+static void ask_for_tickets(struct worker_keys *keys)
+{
+    uint64_t epochs[EPOCHS];
+    tickets_advance(keys->tickets, (uint64_t)time(NULL));
+    size_t count = tickets_missing(keys->tickets, epochs);
+    for (size_t i = 0; i < count; i++) {
+        if (!key_client_ask_tickets(keys->client, epochs[i])) {
+            return; /* the next tick asks again */
+        }
+    }
+}
+
+void worker_keys_attach(struct worker_keys *keys, int descriptor)
+{
+    stop_watching(keys);
+    key_client_attach(keys->client, descriptor);
+    int watched = key_client_descriptor(keys->client);
+    if (watched < 0) {
+        return;
+    }
+    if (watch_open_level(&keys->watch, keys->loop, watched, WATCH_READ, on_readable, keys) !=
+        STATUS_OK) {
+        LOG_EVENT(keys->log, LOG_ERROR, "keyholder_unwatched", log_number("descriptor", watched));
+        return;
+    }
+    keys->is_watching = true;
+    ask_for_tickets(keys);
+}
+
+void worker_keys_flush(struct worker_keys *keys)
+{
+    key_client_flush(keys->client);
+}
+
+void worker_keys_tick(struct worker_keys *keys)
+{
+    key_client_on_tick(keys->client);
+    ask_for_tickets(keys);
+}
+
+struct key_client *worker_keys_client(struct worker_keys *keys)
+{
+    return keys->client;
+}
+
+struct key_provider *worker_keys_provider(struct worker_keys *keys)
+{
+    return keys->provider;
+}
+
+struct tickets *worker_keys_tickets(struct worker_keys *keys)
+{
+    return keys->tickets;
+}

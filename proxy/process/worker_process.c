@@ -1,0 +1,360 @@
+/* proxy/process/worker_process.c
+ *
+ * The start of a worker, message by message:
+ *
+ *     BUNDLE      configuration from the bundle; log; key provider
+ *     KEYS        channel to the keyholder (again, whenever there is a new keyholder)
+ *     LISTENERS   listening sockets, in parts
+ *     START       relay_open, then READY
+ *     DRAIN       relay_drain, then DRAINED and the end
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "proxy/process/worker_process.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "config/bundle.h"
+#include "config/load.h"
+#include "proxy/base/clock.h"
+#include "proxy/net/timer.h"
+#include "proxy/process/channel.h"
+#include "proxy/process/log_settings.h"
+#include "proxy/process/memory_file.h"
+#include "proxy/process/role.h"
+#include "proxy/process/slots.h"
+#include "proxy/process/spawn.h"
+#include "proxy/process/worker_keys.h"
+#include "proxy/relay/relay.h"
+
+enum { STAPLE_BYTES_MAX = 64 * 1024, TICK_MS = 1000 };
+
+struct worker {
+    char role[24];
+    struct loop *loop;
+    struct watch channel;
+    struct deadline tick;
+    struct counters *counters;
+    struct bundle *bundle;
+    struct config *config;
+    struct log *log;
+    struct log *access_log;
+    struct worker_keys *keys; /* NULL: the configuration has no certificate */
+    struct relay *relay;
+    int *listeners;
+    size_t listener_count;
+    uint64_t dropped_told;
+    uint8_t packet[CHANNEL_PACKET_MAX];
+};
+
+static void tell_failure(const char *sentence)
+{
+    struct channel_message message = {.kind = CHANNEL_FAILED, .payload = slice_of(sentence)};
+    if (message.payload.len > 1024) {
+        message.payload.len = 1024;
+    }
+    (void)!channel_send(SPAWN_CHANNEL, &message);
+}
+
+/* Says why and ends: the master decides what follows. */
+static void fail(struct worker *worker, const char *sentence)
+{
+    tell_failure(sentence);
+    loop_stop(worker->loop);
+}
+
+/* ---- turns and ticks ---- */
+
+static void on_turn_end(void *self)
+{
+    struct worker *worker = self;
+    if (worker->keys != NULL) {
+        worker_keys_flush(worker->keys);
+    }
+    if (worker->log != NULL) {
+        log_flush(worker->log);
+    }
+    if (worker->access_log != NULL) {
+        log_flush(worker->access_log);
+    }
+}
+
+static void count_dropped_lines(struct worker *worker)
+{
+    uint64_t dropped = worker->log == NULL ? 0 : log_dropped(worker->log);
+    dropped += worker->access_log == NULL ? 0 : log_dropped(worker->access_log);
+    counter_add(worker->counters, COUNTER_LOG_LINES_DROPPED, dropped - worker->dropped_told);
+    worker->dropped_told = dropped;
+}
+
+static void on_tick(void *self)
+{
+    struct worker *worker = self;
+    deadline_arm(&worker->tick, worker->loop, TICK_MS, on_tick, worker);
+    if (worker->keys != NULL) {
+        worker_keys_tick(worker->keys);
+    }
+    count_dropped_lines(worker);
+}
+
+/* ---- what the master sends ---- */
+
+static void ask_for_keys(void *self)
+{
+    (void)self;
+    (void)!channel_send_kind(SPAWN_CHANNEL, CHANNEL_NEED_KEYS);
+}
+
+static bool parse_bundle(struct worker *worker, int descriptor)
+{
+    struct memory_file file;
+    if (memory_file_map(&file, descriptor, BUNDLE_BYTES_MAX) != STATUS_OK) {
+        return false;
+    }
+    worker->bundle = bundle_parse(file.bytes, file.len);
+    memory_file_unmap(&file);
+    return worker->bundle != NULL;
+}
+
+static bool load_config(struct worker *worker, slice name)
+{
+    char text[4096];
+    (void)snprintf(text, sizeof(text), "%.*s", SLICE_FORMAT(name));
+    struct source source = source_bundle(worker->bundle);
+    struct problem_list *problems = problem_list_new();
+    if (problems == NULL) {
+        return false;
+    }
+    worker->config = config_load(&source, text, problems);
+    const struct problem *first = problem_at(problems, 0);
+    if (worker->config == NULL && first != NULL) {
+        problem_format(first, text, sizeof(text));
+        tell_failure(text);
+    }
+    problem_list_free(problems);
+    return worker->config != NULL;
+}
+
+static bool open_logs(struct worker *worker)
+{
+    const struct config_log *settings = &worker->config->log;
+    worker->log = log_new(log_settings_level(settings), log_settings_format(settings, SPAWN_LOG),
+                          SPAWN_LOG, worker->role);
+    if (worker->log == NULL) {
+        return false;
+    }
+    if (settings->access == CONFIG_LOG_ACCESS_OFF) {
+        return true;
+    }
+    worker->access_log =
+        log_new(LOG_INFO, log_settings_access_format(settings, SPAWN_LOG), SPAWN_LOG, worker->role);
+    return worker->access_log != NULL;
+}
+
+static void take_bundle(struct worker *worker, const struct channel_message *message)
+{
+    if (worker->config != NULL) {
+        return;
+    }
+    if (!parse_bundle(worker, message->descriptors[0])) {
+        fail(worker, "the master's configuration cannot be read");
+        return;
+    }
+    if (!load_config(worker, message->payload) || !open_logs(worker)) {
+        fail(worker, "the configuration cannot be loaded");
+        return;
+    }
+    if (worker->config->certificate_count == 0) {
+        return;
+    }
+    struct crypto_error error = {{0}};
+    worker->keys = worker_keys_new(worker->loop, worker->log, ask_for_keys, worker, &error);
+    if (worker->keys == NULL) {
+        fail(worker, error.text);
+    }
+}
+
+static void take_listeners(struct worker *worker, const struct channel_message *message)
+{
+    size_t count = worker->listener_count + message->descriptor_count;
+    int *listeners = realloc(worker->listeners, count * sizeof(*listeners));
+    if (listeners == NULL) {
+        fail(worker, "out of memory");
+        return;
+    }
+    memcpy(listeners + worker->listener_count, message->descriptors,
+           message->descriptor_count * sizeof(*listeners));
+    worker->listeners = listeners;
+    worker->listener_count = count;
+}
+
+static void start(struct worker *worker)
+{
+    if (worker->config == NULL || worker->relay != NULL) {
+        return;
+    }
+    const struct relay_start relay_start = {
+        .loop = worker->loop,
+        .config = worker->config,
+        .bundle = worker->bundle,
+        .key_client = worker->keys == NULL ? NULL : worker_keys_client(worker->keys),
+        .key_provider = worker->keys == NULL ? NULL : worker_keys_provider(worker->keys),
+        .tickets = worker->keys == NULL ? NULL : worker_keys_tickets(worker->keys),
+        .log = worker->log,
+        .access_log = worker->access_log,
+        .counters = worker->counters,
+        .descriptors = worker->listeners,
+        .descriptor_count = worker->listener_count,
+    };
+    struct relay_error error = {{0}};
+    if (relay_open(&worker->relay, &relay_start, &error) != STATUS_OK) {
+        worker->relay = NULL;
+        fail(worker, error.text[0] == '\0' ? "the relay cannot be opened" : error.text);
+        return;
+    }
+    if (channel_send_kind(SPAWN_CHANNEL, CHANNEL_READY) != STATUS_OK) {
+        loop_stop(worker->loop);
+    }
+}
+
+static void on_drained(void *self)
+{
+    struct worker *worker = self;
+    (void)!channel_send_kind(SPAWN_CHANNEL, CHANNEL_DRAINED);
+    loop_stop(worker->loop);
+}
+
+static void drain(struct worker *worker)
+{
+    if (worker->relay == NULL) {
+        on_drained(worker);
+        return;
+    }
+    relay_drain(worker->relay, on_drained, worker);
+}
+
+static void take_staple(struct worker *worker, const struct channel_message *message)
+{
+    struct memory_file file;
+    if (worker->relay == NULL ||
+        memory_file_map(&file, message->descriptors[0], STAPLE_BYTES_MAX) != STATUS_OK) {
+        return;
+    }
+    relay_staple(worker->relay, message->number, (slice){(const char *)file.bytes, file.len});
+    memory_file_unmap(&file);
+}
+
+/* The number stays the same, so whoever holds it writes to the new file. */
+static void take_log(const struct channel_message *message)
+{
+    (void)dup3(message->descriptors[0], SPAWN_LOG, O_CLOEXEC);
+}
+
+static void close_descriptors(const struct channel_message *message)
+{
+    for (size_t i = 0; i < message->descriptor_count; i++) {
+        (void)close(message->descriptors[i]);
+    }
+}
+
+static void act(struct worker *worker, const struct channel_message *message)
+{
+    switch (message->kind) {
+    case CHANNEL_LISTENERS:
+        take_listeners(worker, message);
+        return; /* they stay open */
+    case CHANNEL_KEYS:
+        if (worker->keys != NULL) {
+            worker_keys_attach(worker->keys, message->descriptors[0]);
+            return;
+        }
+        break;
+    case CHANNEL_BUNDLE:
+        take_bundle(worker, message);
+        break;
+    case CHANNEL_START:
+        start(worker);
+        break;
+    case CHANNEL_DRAIN:
+        drain(worker);
+        break;
+    case CHANNEL_STAPLE:
+        take_staple(worker, message);
+        break;
+    case CHANNEL_LOG:
+        take_log(message);
+        break;
+    case CHANNEL_WORKER:
+    case CHANNEL_ASK:
+    case CHANNEL_READY:
+    case CHANNEL_FAILED:
+    case CHANNEL_DRAINED:
+    case CHANNEL_NEED_KEYS:
+    case CHANNEL_ANSWER:
+    case CHANNEL_KINDS:
+        break;
+    }
+    close_descriptors(message);
+}
+
+static void on_channel(void *self, unsigned events)
+{
+    (void)events;
+    struct worker *worker = self;
+    struct channel_message message;
+    enum status status = channel_receive(SPAWN_CHANNEL, CHANNEL_MASTER, worker->packet, &message);
+    if (status == STATUS_OK) {
+        act(worker, &message);
+    } else if (status != STATUS_AGAIN) {
+        loop_stop(worker->loop); /* the master is gone */
+    }
+}
+
+/* ---- the process ---- */
+
+static bool open_worker(struct worker *worker, size_t index)
+{
+    (void)snprintf(worker->role, sizeof(worker->role), "worker %zu", index);
+    role_harden(worker->role);
+    worker->counters = slots_attach(SPAWN_SLOTS, index - 1);
+    (void)close(SPAWN_SLOTS);
+    worker->loop = loop_new();
+    if (worker->counters == NULL || worker->loop == NULL) {
+        tell_failure("the worker has no memory to start in");
+        return false;
+    }
+    loop_at_turn_end(worker->loop, on_turn_end, worker);
+    deadline_arm(&worker->tick, worker->loop, TICK_MS, on_tick, worker);
+    return watch_open_level(&worker->channel, worker->loop, SPAWN_CHANNEL, WATCH_READ, on_channel,
+                            worker) == STATUS_OK;
+}
+
+static void close_worker(struct worker *worker)
+{
+    relay_free(worker->relay);
+    watch_close(&worker->channel);
+    deadline_disarm(&worker->tick);
+    worker_keys_free(worker->keys);
+    loop_free(worker->loop);
+    log_free(worker->access_log);
+    log_free(worker->log);
+    config_free(worker->config);
+    bundle_free(worker->bundle);
+    free(worker->listeners);
+}
+
+int worker_process_run(size_t index)
+{
+    static struct worker worker;
+    if (index == 0) {
+        return 2;
+    }
+    if (open_worker(&worker, index)) {
+        loop_run(worker.loop);
+    }
+    close_worker(&worker);
+    return 0;
+}
