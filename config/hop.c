@@ -33,6 +33,16 @@ static const char *addresses_text(const struct config_listener *listener, struct
     return text;
 }
 
+static bool listener_is_loopback(const struct config_listener *listener)
+{
+    for (size_t i = 0; i < listener->address_count; i++) {
+        if (!address_is_loopback(&listener->addresses[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static const char *listener_evidence(const struct config *config,
                                      const struct config_listener *listener, struct memory *memory)
 {
@@ -40,7 +50,8 @@ static const char *listener_evidence(const struct config *config,
         return "answers with a redirect to https, nothing else";
     }
     if (!listener->tls.on) {
-        return "none: readable by whoever sees it";
+        return listener_is_loopback(listener) ? "loopback: never on a network"
+                                              : "none: readable by whoever sees it";
     }
     static const char *const CLIENTS[] = {
         [CONFIG_CLIENT_AUTH_NONE] = "",
@@ -63,15 +74,12 @@ static void listener_hop(const struct config *config, size_t index, struct memor
         .from = "client",
         .to = addresses_text(listener, memory),
         .evidence = listener_evidence(config, listener, memory),
-        .is_loopback = true,
+        .is_loopback = listener_is_loopback(listener),
         .listener = index,
         .certificates = listener->tls.on ? listener->tls.certificates : NULL,
         .certificate_count = listener->tls.on ? listener->tls.certificate_count : 0,
         .place = listener->place,
     };
-    for (size_t i = 0; i < listener->address_count; i++) {
-        hop->is_loopback = hop->is_loopback && address_is_loopback(&listener->addresses[i]);
-    }
 }
 
 static const char *server_evidence(const struct config *config,
@@ -82,7 +90,8 @@ static const char *server_evidence(const struct config *config,
         return "unix socket: never on a network";
     }
     if (server->scheme != CONFIG_SCHEME_HTTPS) {
-        return "none: readable by whoever sees it";
+        return server_is_loopback(server) ? "loopback: never on a network"
+                                          : "none: readable by whoever sees it";
     }
     if (!config->enforcement.verify_backends) {
         return memory_format(memory, "%s, %s, ECDHE, certificate not verified",

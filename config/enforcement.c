@@ -1,0 +1,228 @@
+/* config/enforcement.c · SPDX-License-Identifier: Apache-2.0 */
+#include "config/enforcement.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "config/memory.h"
+
+enum { EC_BITS_MIN = 250 /* X25519 and Ed25519 count 253 to 256 bits, depending on who counts */ };
+
+struct judge {
+    const struct config *config;
+    const struct enforcement_facts *facts;
+    size_t fact_count;
+    int64_t now;
+    config_day today;
+    struct memory *memory;
+};
+
+static config_day day_of(int64_t seconds)
+{
+    time_t time = (time_t)seconds;
+    struct tm parts;
+    if (gmtime_r(&time, &parts) == NULL) {
+        return 0;
+    }
+    return (parts.tm_year + 1900) * 10000 + (parts.tm_mon + 1) * 100 + parts.tm_mday;
+}
+
+static const char *day_text(struct memory *memory, config_day day)
+{
+    return memory_format(memory, "%04d-%02d-%02d", day / 10000, day / 100 % 100, day % 100);
+}
+
+/* --- our own certificates ----------------------------------------------------------------------
+ */
+
+/* What is wrong with a certificate; NULL: nothing. */
+static const char *certificate_fault(const struct judge *judge,
+                                     const struct enforcement_facts *facts)
+{
+    const struct config_certificate *certificate = &judge->config->certificates[facts->certificate];
+    uint64_t minimum = judge->config->enforcement.minimum_rsa_bits;
+    if (facts->not_after < judge->now) {
+        return memory_format(judge->memory, "our certificate '%s' (%s) expired on %s",
+                             certificate->name, certificate->chain.path,
+                             day_text(judge->memory, day_of(facts->not_after)));
+    }
+    if (facts->not_before > judge->now) {
+        return memory_format(judge->memory, "our certificate '%s' (%s) is not valid before %s",
+                             certificate->name, certificate->chain.path,
+                             day_text(judge->memory, day_of(facts->not_before)));
+    }
+    if (facts->key_type == ENFORCEMENT_KEY_RSA && facts->key_bits < minimum) {
+        return memory_format(judge->memory,
+                             "our certificate '%s' (%s) has an RSA key of %u bits, the policy asks "
+                             "for %llu",
+                             certificate->name, certificate->chain.path, facts->key_bits,
+                             (unsigned long long)minimum);
+    }
+    if (facts->key_type == ENFORCEMENT_KEY_EC && facts->key_bits < EC_BITS_MIN) {
+        return memory_format(judge->memory,
+                             "our certificate '%s' (%s) has an elliptic curve of %u bits, the "
+                             "policy asks for 256",
+                             certificate->name, certificate->chain.path, facts->key_bits);
+    }
+    if (facts->key_type == ENFORCEMENT_KEY_OTHER) {
+        return memory_format(judge->memory,
+                             "our certificate '%s' (%s) has a key that is neither RSA nor an "
+                             "elliptic curve",
+                             certificate->name, certificate->chain.path);
+    }
+    return NULL;
+}
+
+static const char *certificates_fault(const struct judge *judge, const struct hop *hop)
+{
+    for (size_t i = 0; i < hop->certificate_count; i++) {
+        for (size_t k = 0; k < judge->fact_count; k++) {
+            const char *fault = judge->facts[k].certificate == hop->certificates[i]
+                                    ? certificate_fault(judge, &judge->facts[k])
+                                    : NULL;
+            if (fault != NULL) {
+                return fault;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* --- one hop -----------------------------------------------------------------------------------
+ */
+
+/* Why the policy forbids a plaintext hop; NULL: it does not, and *reason says why. */
+static const char *plaintext_fault(const struct judge *judge, const struct hop *hop,
+                                   const char **reason)
+{
+    if (hop->kind == HOP_REDIRECT) {
+        *reason = "carries only redirects to https";
+        return NULL;
+    }
+    if (hop->kind == HOP_ADMIN) {
+        *reason = "stays on this machine";
+        return NULL;
+    }
+    switch (judge->config->enforcement.plaintext) {
+    case CONFIG_PLAINTEXT_ANY:
+        *reason = "the policy allows any plaintext";
+        return NULL;
+    case CONFIG_PLAINTEXT_LOOPBACK:
+        *reason = "plaintext that stays on this machine";
+        return hop->is_loopback ? NULL
+                                : "plaintext that leaves this machine, the policy allows it on "
+                                  "loopback only";
+    case CONFIG_PLAINTEXT_NEVER:
+        break;
+    }
+    return "plaintext, which the policy never allows";
+}
+
+static const char *hop_fault(const struct judge *judge, const struct hop *hop, const char **reason)
+{
+    if (hop->protection == HOP_PLAINTEXT) {
+        return plaintext_fault(judge, hop, reason);
+    }
+    bool unverified = hop->kind == HOP_BACKEND && !judge->config->enforcement.verify_backends;
+    *reason = unverified ? "encrypted; the policy does not ask who the server is" : "encrypted";
+    return certificates_fault(judge, hop);
+}
+
+static const struct config_waiver *find_waiver(const struct config *config, const char *hop)
+{
+    for (size_t i = 0; i < config->enforcement.waiver_count; i++) {
+        const struct config_waiver *waiver = &config->enforcement.waivers[i];
+        if (waiver->hop != NULL && strcmp(waiver->hop, hop) == 0) {
+            return waiver;
+        }
+    }
+    return NULL;
+}
+
+static void judge_hop(const struct judge *judge, const struct hop *hop, struct judged_hop *judged)
+{
+    *judged = (struct judged_hop){.hop = *hop, .verdict = VERDICT_OK};
+    judged->waiver = find_waiver(judge->config, hop->name);
+    judged->waiver_expired = judged->waiver != NULL && judged->waiver->expires < judge->today;
+    const char *fault = hop_fault(judge, hop, &judged->reason);
+    if (fault == NULL) {
+        return;
+    }
+    judged->reason = fault;
+    if (judged->waiver == NULL) {
+        judged->verdict = VERDICT_VIOLATION;
+        return;
+    }
+    if (!judged->waiver_expired) {
+        judged->verdict = VERDICT_WAIVED;
+        return;
+    }
+    judged->verdict = VERDICT_VIOLATION;
+    judged->reason = memory_format(judge->memory, "%s; its waiver expired on %s", fault,
+                                   day_text(judge->memory, judged->waiver->expires));
+}
+
+/* --- all of them -------------------------------------------------------------------------------
+ */
+
+static bool judge_all(const struct judge *judge, struct posture *posture)
+{
+    struct hop_list list;
+    if (!hop_list_make(judge->config, judge->memory, &list)) {
+        return false;
+    }
+    posture->hops = memory_take_array(judge->memory, list.count, sizeof(*posture->hops));
+    if (posture->hops == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < list.count; i++) {
+        struct judged_hop *judged = &posture->hops[i];
+        judge_hop(judge, &list.hops[i], judged);
+        posture->violations += judged->verdict == VERDICT_VIOLATION ? 1 : 0;
+        posture->waived += judged->verdict == VERDICT_WAIVED ? 1 : 0;
+    }
+    posture->count = list.count;
+    return !memory_failed(judge->memory);
+}
+
+struct posture *posture_new(const struct config *config, const struct enforcement_facts *facts,
+                            size_t fact_count, int64_t now)
+{
+    struct memory *memory = memory_new();
+    struct posture *posture = memory == NULL ? NULL : memory_take(memory, sizeof(*posture));
+    struct judge judge = {.config = config,
+                          .facts = facts,
+                          .fact_count = fact_count,
+                          .now = now,
+                          .today = day_of(now),
+                          .memory = memory};
+    if (posture != NULL) {
+        *posture = (struct posture){.config = config, .memory = memory};
+    }
+    if (posture == NULL || !judge_all(&judge, posture)) {
+        memory_free(memory);
+        return NULL;
+    }
+    return posture;
+}
+
+void posture_free(struct posture *posture)
+{
+    if (posture != NULL) {
+        memory_free(posture->memory);
+    }
+}
+
+const char *verdict_name(enum verdict verdict)
+{
+    switch (verdict) {
+    case VERDICT_OK:
+        return "ok";
+    case VERDICT_VIOLATION:
+        return "violation";
+    case VERDICT_WAIVED:
+        break;
+    }
+    return "waived";
+}

@@ -1,0 +1,78 @@
+/* config/enforcement.h
+ *
+ * Judges every hop of a configuration against its policy: configuration → hops → verdicts. The
+ * result is the posture that `check` prints, that `run` in strict mode refuses to start with, and
+ * that `status` and the logs repeat.
+ *
+ * Why it exists: "every hop is encrypted" is a claim about all of them at once, so one pure
+ * function makes it: no files, no clock, no OpenSSL. What it needs to know of certificates and of
+ * the time comes in from the caller.
+ *
+ * Owner: whoever called posture_new; it borrows the config.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "config/hop.h"
+#include "config/model.h"
+
+enum enforcement_key_type {
+    ENFORCEMENT_KEY_RSA,
+    ENFORCEMENT_KEY_EC, /* ECDSA and EdDSA */
+    ENFORCEMENT_KEY_OTHER,
+};
+
+/* What the caller found in one of our certificates (the leaf). */
+struct enforcement_facts {
+    size_t certificate; /* index into config.certificates */
+    enum enforcement_key_type key_type;
+    unsigned key_bits;
+    int64_t not_before; /* seconds since 1970, UTC */
+    int64_t not_after;
+};
+
+enum verdict { VERDICT_OK, VERDICT_VIOLATION, VERDICT_WAIVED };
+
+struct judged_hop {
+    struct hop hop;
+    enum verdict verdict;
+    const char *reason;                 /* one sentence: why this verdict */
+    const struct config_waiver *waiver; /* the waiver for this hop, in force or not; or NULL */
+    bool waiver_expired;
+};
+
+struct posture {
+    const struct config *config;
+    struct judged_hop *hops; /* in the order of the configuration */
+    size_t count;
+    size_t violations; /* without those that are waived */
+    size_t waived;
+    struct memory *memory; /* private to enforcement.c */
+};
+
+/* Judges. A certificate without facts is judged by nothing (its file could not be read, which is
+ * reported elsewhere). `now` in seconds since 1970. NULL when out of memory. */
+struct posture *posture_new(const struct config *config, const struct enforcement_facts *facts,
+                            size_t fact_count, int64_t now) __attribute__((warn_unused_result));
+void posture_free(struct posture *posture);
+
+/* "ok", "violation", "waived" */
+const char *verdict_name(enum verdict verdict);
+
+/* {"hops": [{"name", "from", "to", "protection", "evidence", "verdict", "reason", "waiver"}],
+ *  "violations": N, "waived": N, "mode": "strict"}; the caller decrefs it. NULL when out of memory.
+ */
+json_t *posture_to_json(const struct posture *posture);
+
+/* One hop as in the above, for those who add what was really negotiated. */
+json_t *judged_hop_to_json(const struct judged_hop *judged);
+
+/* A table for people, and a line that sums it up. */
+void posture_print(const struct posture *posture, FILE *out);
+
+/* One line for each violation: `FILE:LINE:COLUMN: hop NAME: reason`. */
+void posture_print_violations(const struct posture *posture, FILE *out);
