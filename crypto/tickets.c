@@ -137,8 +137,10 @@ static int seal(const struct tickets *tickets, uint8_t *name, uint8_t *iv, EVP_C
     return TICKET_GOOD;
 }
 
-static int unseal(const struct tickets *tickets, const uint8_t *name, const uint8_t *iv,
-                  EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
+/* TLS 1.3 clients use a ticket once (RFC 8446 §C.4), and libssl gives a resumed conn a new one only
+ * when told to renew; TLS 1.2 clients keep theirs until its keys grow old. */
+static int unseal(const struct tickets *tickets, bool always_renew, const uint8_t *name,
+                  const uint8_t *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
 {
     const struct ticket_keys *keys = keys_named(tickets, name);
     if (keys == NULL) {
@@ -148,7 +150,7 @@ static int unseal(const struct tickets *tickets, const uint8_t *name, const uint
         !set_hmac(mac, keys)) {
         return TICKET_BROKEN;
     }
-    return keys == sealing_keys(tickets) ? TICKET_GOOD : TICKET_RENEW;
+    return always_renew || keys != sealing_keys(tickets) ? TICKET_RENEW : TICKET_GOOD;
 }
 
 /* The number under which an SSL_CTX keeps its tickets. OpenSSL gives one out per process, and its
@@ -169,7 +171,10 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     if (tickets == NULL) {
         return TICKET_BROKEN;
     }
-    return sealing ? seal(tickets, name, iv, cipher, mac) : unseal(tickets, name, iv, cipher, mac);
+    if (sealing) {
+        return seal(tickets, name, iv, cipher, mac);
+    }
+    return unseal(tickets, SSL_version(ssl) == TLS1_3_VERSION, name, iv, cipher, mac);
 }
 
 /* ---- the owner's calls ---- */

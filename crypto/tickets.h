@@ -1,8 +1,9 @@
 /* crypto/tickets.h
  *
  * The worker's session-ticket keys: those of the previous, the current and the next epoch. Tickets
- * are sealed with the current one (AES-256-CBC and HMAC-SHA256, as RFC 5077 §4 recommends), opened
- * with any of the three, and renewed when they were not the current one's.
+ * are sealed with the current one (in the form of RFC 5077 §4, with AES-256-CBC) and opened
+ * with any of the three. A resumed TLS 1.3 conn gets a new one each time, a TLS 1.2 conn when its
+ * ticket was not sealed with the current one.
  *
  * Why it exists: keys change with the epoch under running conns, without dropping one and without
  * two workers or nodes disagreeing while their clocks cross the boundary at different moments.

@@ -174,6 +174,7 @@ struct rig_pair {
     struct key_waiter waiter;
     int parks;
     int wakes;
+    int jobless; /* how often the pool was used up */
     bool parked;
     bool no_job;
     bool server_done;
@@ -259,6 +260,7 @@ static inline void rig_step_server(struct rig_pair *pair, struct key_client *key
         pair->parks++;
     } else if (error == SSL_ERROR_WANT_ASYNC_JOB) {
         pair->no_job = true;
+        pair->jobless++;
         key_client_wait(keys, &pair->waiter);
     } else {
         pair->failed = error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE;
