@@ -22,9 +22,10 @@ static size_t limit_of(const struct http1_head_scan *scan, const struct http1_li
     return is_request_line && line_limit < limits->header_bytes ? line_limit : limits->header_bytes;
 }
 
-static enum status refuse(const struct http1_head_scan *scan, enum status status,
-                          enum fault_code code, enum fault_code *fault)
+static enum status refuse(struct http1_head_scan *scan, enum status status, enum fault_code code,
+                          enum fault_code *fault)
 {
+    scan->detail = code;
     *fault = scan->section == HTTP1_RESPONSE_HEAD ? http1_response_fault(code) : code;
     return status;
 }

@@ -32,9 +32,10 @@ enum http1_section {
 /* Zero is the start of a request head. Fields private to head.c. */
 struct http1_head_scan {
     enum http1_section section;
-    size_t at;      /* looked at up to here */
-    size_t line_at; /* where the current line begins */
-    size_t lines;   /* complete lines, the start line included */
+    size_t at;              /* looked at up to here */
+    size_t line_at;         /* where the current line begins */
+    size_t lines;           /* complete lines, the start line included */
+    enum fault_code detail; /* the rule that was broken, of a response too; for the log */
 };
 
 static inline void http1_head_scan_init(struct http1_head_scan *scan, enum http1_section section)
