@@ -275,6 +275,7 @@ enum status error_page_make(const struct error_page_facts *facts, struct message
     if (body->at == NULL) {
         return STATUS_NOMEM;
     }
-    *response = (struct message){.status = status, .framing = {FRAMING_LENGTH, body->len}};
+    *response = (struct message){.status = status,
+                                 .framing = {.kind = FRAMING_LENGTH, .length = body->len}};
     return add_fields(status, form, &response->fields, arena);
 }

@@ -60,7 +60,7 @@ enum fault_code redirect_answer(const struct redirect *redirect, const struct me
     };
     slice location = arena_join(arena, parts, sizeof(parts) / sizeof(parts[0]));
     *response = (struct message){.status = status_for(redirect, request->method),
-                                 .framing = {FRAMING_LENGTH, 0}};
+                                 .framing = {.kind = FRAMING_LENGTH}};
     if (location.at == NULL ||
         fields_add(&response->fields, arena, FIELD_LOCATION, location) != STATUS_OK) {
         return FAULT_LIMIT_MEMORY;
