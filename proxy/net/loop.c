@@ -208,6 +208,11 @@ void loop_post_reap(struct loop *loop, struct loop_post *post)
     post_into(&loop->reaps, post);
 }
 
+void loop_reap(struct loop *loop)
+{
+    run_list(&loop->reaps);
+}
+
 void loop_at_turn_end(struct loop *loop, void (*run)(void *self), void *self)
 {
     assert_always(loop->turn_end_count < TURN_END_CALLS_MAX);

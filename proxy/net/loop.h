@@ -62,6 +62,10 @@ void loop_post_flush(struct loop *loop, struct loop_post *post);
 /* The same, at the very end of the turn: for freeing. */
 void loop_post_reap(struct loop *loop, struct loop_post *post);
 
+/* Frees now what waits for the end of the turn. Only for whoever ends for good, outside of any
+ * callback. */
+void loop_reap(struct loop *loop);
+
 /* Called at the end of each turn, for the log and the key client. At most four. */
 void loop_at_turn_end(struct loop *loop, void (*run)(void *self), void *self);
 

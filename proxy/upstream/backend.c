@@ -1,0 +1,169 @@
+/* proxy/upstream/backend.c · SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/upstream/backend.h"
+
+#include <stdlib.h>
+
+/* How long a server that refused or did not answer is left alone while others can answer. */
+enum { FAILED_REST_US = 5 * 1000 * 1000 };
+
+struct backend {
+    const struct upstream *upstream;
+    const struct config_backend *config;
+    struct balance balance;
+    struct balance_server *states;
+    struct server *servers;
+    size_t count;
+};
+
+static enum status attempt(struct checkout *checkout, struct requester **requester,
+                           enum fault_code *fault);
+
+enum status backend_new(struct backend **out, const struct upstream *upstream,
+                        const struct config_backend *config, struct tls_client *const *tls)
+{
+    struct backend *backend = calloc(1, sizeof(*backend));
+    *out = NULL;
+    if (backend == NULL) {
+        return STATUS_NOMEM;
+    }
+    backend->upstream = upstream;
+    backend->config = config;
+    backend->balance.kind = config->balance;
+    backend->servers = calloc(config->server_count, sizeof(*backend->servers));
+    backend->states = calloc(config->server_count, sizeof(*backend->states));
+    if (backend->servers == NULL || backend->states == NULL) {
+        backend_free(backend);
+        return STATUS_NOMEM;
+    }
+    for (size_t i = 0; i < config->server_count; i++) {
+        server_init(&backend->servers[i], upstream, config, &config->servers[i], tls[i]);
+        backend->states[i].limit = (uint32_t)config->max_connections;
+    }
+    backend->count = config->server_count;
+    *out = backend;
+    return STATUS_OK;
+}
+
+void backend_free(struct backend *backend)
+{
+    if (backend == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < backend->count; i++) {
+        server_fini(&backend->servers[i]);
+    }
+    free(backend->servers);
+    free(backend->states);
+    free(backend);
+}
+
+static void let_server_go(struct checkout *checkout)
+{
+    if (checkout->server != BALANCE_NONE) {
+        checkout->backend->states[checkout->server].in_flight--;
+        checkout->server = BALANCE_NONE;
+    }
+}
+
+static void on_dialled(void *self, struct stream *stream, enum fault_code fault)
+{
+    struct checkout *checkout = self;
+    struct backend *backend = checkout->backend;
+    uint64_t now_us = loop_now_us(backend->upstream->loop);
+    checkout->dial = NULL;
+    checkout->connect_us = now_us - checkout->dial_began_us;
+    struct requester *requester = NULL;
+    if (stream != NULL) {
+        backend->states[checkout->server].failed_until_us = 0;
+        struct server_conn *conn = server_adopt(&backend->servers[checkout->server], stream);
+        requester = conn != NULL ? http1_client_requester(conn->client) : NULL;
+        fault = requester != NULL ? FAULT_NONE : FAULT_LIMIT_MEMORY;
+    }
+    if (requester == NULL) {
+        backend->states[checkout->server].failed_until_us = now_us + FAILED_REST_US;
+        let_server_go(checkout);
+        enum fault_code last_fault = fault;
+        checkout->retries++;
+        enum status status = attempt(checkout, &requester, &fault);
+        if (status == STATUS_AGAIN) {
+            return;
+        }
+        /* When all were tried, what the last one said is more telling than that. */
+        fault = status == STATUS_OK ? FAULT_NONE : last_fault;
+        checkout->retries -= status == STATUS_OK ? 0U : 1U;
+    }
+    checkout->on_done(checkout->self, requester, fault);
+}
+
+/* Takes the next server that was not tried: an idle conn of its own, or a dial. */
+static enum status attempt(struct checkout *checkout, struct requester **requester,
+                           enum fault_code *fault)
+{
+    struct backend *backend = checkout->backend;
+    uint64_t now_us = loop_now_us(backend->upstream->loop);
+    int index =
+        balance_choose(&backend->balance, backend->states, backend->count, checkout->tried, now_us);
+    if (index == BALANCE_NONE) {
+        bool is_busy = balance_is_busy(backend->states, backend->count, checkout->tried);
+        *fault = is_busy ? FAULT_BACKEND_BUSY : FAULT_BACKEND_UNREACHABLE;
+        return STATUS_REFUSED;
+    }
+    struct server *server = &backend->servers[index];
+    checkout->tried = balance_mark(checkout->tried, index);
+    checkout->server = index;
+    checkout->server_url = server->config->url;
+    backend->states[index].in_flight++;
+    struct server_conn *conn = server_take_idle(server);
+    checkout->is_reused = conn != NULL;
+    if (conn != NULL) {
+        checkout->connect_us = 0;
+        *requester = http1_client_requester(conn->client);
+        return STATUS_OK;
+    }
+    const struct dial_events events = {.on_done = on_dialled, .self = checkout};
+    checkout->dial_began_us = now_us;
+    checkout->dial = dial_begin(server, checkout->client, &events);
+    if (checkout->dial == NULL) {
+        let_server_go(checkout);
+        *fault = FAULT_LIMIT_MEMORY;
+        return STATUS_REFUSED;
+    }
+    return STATUS_AGAIN;
+}
+
+enum status backend_take(struct backend *backend, struct checkout *checkout,
+                         const struct proxy_protocol *client,
+                         void (*on_done)(void *self, struct requester *requester,
+                                         enum fault_code fault),
+                         void *self, struct requester **requester, enum fault_code *fault)
+{
+    checkout->backend = backend;
+    checkout->client = client;
+    checkout->on_done = on_done;
+    checkout->self = self;
+    checkout->tried = 0;
+    checkout->server = BALANCE_NONE;
+    return attempt(checkout, requester, fault);
+}
+
+enum status backend_take_another(struct checkout *checkout, struct requester **requester,
+                                 enum fault_code *fault)
+{
+    int last = checkout->server;
+    let_server_go(checkout);
+    if (checkout->is_reused && last != BALANCE_NONE) {
+        checkout->tried &= ~balance_mark(0, last);
+    }
+    checkout->retries++;
+    return attempt(checkout, requester, fault);
+}
+
+void backend_release(struct checkout *checkout)
+{
+    if (checkout->backend == NULL) {
+        return;
+    }
+    dial_cancel(checkout->dial);
+    checkout->dial = NULL;
+    let_server_go(checkout);
+}

@@ -1,0 +1,56 @@
+/* proxy/upstream/backend.h
+ *
+ * A named set of servers that take each other's place. An exchange asks for a conn to any of them
+ * and gets an idle one at once, or a new one later; a server that cannot be reached is passed over
+ * for the next (nothing was sent yet, so any request may be tried elsewhere).
+ *
+ * Owner: the snapshot's upstream side (proxy/relay/).
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "proxy/upstream/balance.h"
+#include "proxy/upstream/dial.h"
+#include "proxy/upstream/server.h"
+
+struct backend;
+
+/* One exchange's need for a conn; embedded in its driver. Fields private to backend.c but for the
+ * facts at the end. */
+struct checkout {
+    struct backend *backend;
+    struct dial *dial;
+    const struct proxy_protocol *client;
+    balance_tried tried;
+    int server; /* index, or BALANCE_NONE: none is held */
+    void (*on_done)(void *self, struct requester *requester, enum fault_code fault);
+    void *self;
+
+    bool is_reused;      /* the conn had served before */
+    unsigned retries;    /* servers passed over */
+    uint64_t connect_us; /* how long the conn took to open; 0 when reused */
+    uint64_t dial_began_us;
+    const char *server_url; /* of the last server tried; NULL: none */
+};
+
+/* `tls` has one entry a server (NULL for http). STATUS_NOMEM. */
+MUST_CHECK enum status backend_new(struct backend **out, const struct upstream *upstream,
+                                   const struct config_backend *config,
+                                   struct tls_client *const *tls);
+void backend_free(struct backend *backend);
+
+/* Starts with a zeroed checkout. STATUS_OK: *requester is ready now. STATUS_AGAIN: on_done will be
+ * called. STATUS_REFUSED: *fault says why. `client` as in dial_begin. */
+MUST_CHECK enum status backend_take(
+    struct backend *backend, struct checkout *checkout, const struct proxy_protocol *client,
+    void (*on_done)(void *self, struct requester *requester, enum fault_code fault), void *self,
+    struct requester **requester, enum fault_code *fault);
+
+/* The request was not acted on by the server that took it: try another one, as backend_take does.
+ * A conn that was reused and stale does not count against its server. */
+MUST_CHECK enum status backend_take_another(struct checkout *checkout, struct requester **requester,
+                                            enum fault_code *fault);
+
+/* The exchange is over, or does not want a conn any more. Harmless when repeated. */
+void backend_release(struct checkout *checkout);
