@@ -39,6 +39,25 @@ bool cidr_address_of(const struct sockaddr *from, struct cidr_address *out)
     return false;
 }
 
+void cidr_address_to(const struct cidr_address *address, uint16_t port,
+                     struct sockaddr_storage *out)
+{
+    struct in6_addr ip6;
+    memcpy(&ip6, address->ip, sizeof(ip6));
+    memset(out, 0, sizeof(*out));
+    if (IN6_IS_ADDR_V4MAPPED(&ip6)) {
+        struct sockaddr_in *in = (struct sockaddr_in *)out;
+        in->sin_family = AF_INET;
+        in->sin_port = htons(port);
+        memcpy(&in->sin_addr, address->ip + 12, sizeof(in->sin_addr));
+        return;
+    }
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
+    in6->sin6_family = AF_INET6;
+    in6->sin6_port = htons(port);
+    in6->sin6_addr = ip6;
+}
+
 bool cidr_parse(slice text, struct cidr_address *out)
 {
     char copy[CIDR_TEXT_BYTES];

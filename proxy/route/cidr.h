@@ -16,6 +16,7 @@
 #include "proxy/base/slice.h"
 
 struct sockaddr;
+struct sockaddr_storage;
 
 struct cidr_address {
     uint8_t ip[16];
@@ -26,6 +27,10 @@ enum { CIDR_TEXT_BYTES = 46 };
 
 /* False: neither IPv4 nor IPv6 (a unix socket has no address, so it is in no network). */
 bool cidr_address_of(const struct sockaddr *from, struct cidr_address *out);
+
+/* The other way: an IPv4-mapped address becomes AF_INET. */
+void cidr_address_to(const struct cidr_address *address, uint16_t port,
+                     struct sockaddr_storage *out);
 
 /* Reads "192.0.2.1" or "2001:db8::1", without brackets, port or zone. */
 bool cidr_parse(slice text, struct cidr_address *out);

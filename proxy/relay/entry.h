@@ -1,0 +1,54 @@
+/* proxy/relay/entry.h
+ *
+ * An entry is one listener of the configuration at work: its sockets, what conns accepted there
+ * are held to, where their requests may go, and the conns themselves.
+ *
+ * Owner: the relay.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "proxy/http1/settings.h"
+#include "proxy/net/listener.h"
+#include "proxy/relay/relay_shared.h"
+#include "proxy/route/redirect.h"
+#include "proxy/route/request_rules.h"
+#include "proxy/route/response_rules.h"
+#include "proxy/route/route_table.h"
+
+struct tls_server;
+
+struct entry {
+    struct relay_shared *shared;
+    const struct config_listener *config;
+    struct tls_server *tls; /* NULL: plaintext; borrowed */
+    struct route_table *routes;
+    struct redirect redirect;
+    struct request_rules request_rules;
+    struct response_rules response_rules;
+    struct http1_server_settings http1;
+    slice scheme; /* "https" or "http" */
+    struct listener *listeners;
+    size_t listener_count;
+    struct list conns; /* of struct client_conn */
+};
+
+/* STATUS_NOMEM: nothing stays. */
+MUST_CHECK enum status entry_init(struct entry *entry, struct relay_shared *shared,
+                                  const struct config_listener *config, struct tls_server *tls);
+
+/* Accepts on these sockets, which are lent. */
+MUST_CHECK enum status entry_open(struct entry *entry, const int *descriptors, size_t count);
+
+/* Stops and starts accepting, at the limit of conns. */
+void entry_pause(struct entry *entry);
+void entry_resume(struct entry *entry);
+
+/* Accepts no more and lets each conn end with its current exchange. */
+void entry_drain(struct entry *entry);
+
+/* Closes whatever is open; exchanges end with `fault`. */
+void entry_close_conns(struct entry *entry, enum fault_code fault);
+
+void entry_fini(struct entry *entry);

@@ -1,0 +1,550 @@
+/* proxy/relay/relay_exchange.c · SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/relay/relay_exchange.h"
+
+#include <stdlib.h>
+
+#include "proxy/base/assert.h"
+#include "proxy/base/clock.h"
+#include "proxy/relay/error_page.h"
+#include "proxy/upstream/backend.h"
+
+enum {
+    ID_BYTES = 16, /* hex digits of an exchange's id */
+    FREE_EXCHANGES_MAX = 256,
+    ARENA_SPARE_BYTES = 64 * 1024, /* beside the heads of request and response */
+};
+
+enum phase {
+    PHASE_ROUTING,
+    PHASE_CONNECTING,
+    PHASE_WAITING, /* for the response */
+    PHASE_RESPONDING,
+    PHASE_TUNNEL,
+};
+
+struct relay_exchange {
+    struct exchange exchange;
+    struct relay_shared *shared;
+    struct client_conn *conn;
+    struct relay_exchange *next_free;
+    enum phase phase;
+    enum fault_code fault;
+    unsigned status; /* of the response; 0: none */
+    struct checkout checkout;
+    struct proxy_protocol proxied; /* what a backend with PROXY protocol is told */
+    size_t backend;                /* index; SIZE_MAX: none */
+    const struct config_route *route;
+    struct request_identity identity;
+    slice protocol; /* the codec's own name; a literal */
+    char id[ID_BYTES];
+    bool is_first; /* of its conn: the handshake's time is logged with it */
+    bool is_logged;
+    uint64_t head_us; /* when the head was complete */
+    uint64_t sent_us; /* when the request was handed to a conn; 0: not yet */
+    uint64_t first_byte_us;
+    uint64_t tunnel_moved; /* bytes at the last look */
+    struct deadline tunnel_idle;
+    struct loop_post post_reap;
+};
+
+static const struct exchange_driver driver;
+
+static struct relay_exchange *relayed_of(struct exchange *exchange)
+{
+    return LIST_OBJECT(exchange, struct relay_exchange, exchange);
+}
+
+static uint64_t now_us(const struct relay_exchange *relayed)
+{
+    return loop_now_us(relayed->shared->loop);
+}
+
+/* ---- birth and end ---- */
+
+static void reap(void *self)
+{
+    struct relay_exchange *relayed = self;
+    struct relay_shared *shared = relayed->shared;
+    body_fini(&relayed->exchange.request_body);
+    body_fini(&relayed->exchange.response_body);
+    arena_reset(&relayed->exchange.arena);
+    if (shared->free_exchange_count >= FREE_EXCHANGES_MAX) {
+        free(relayed);
+        return;
+    }
+    relayed->next_free = shared->free_exchanges;
+    shared->free_exchanges = relayed;
+    shared->free_exchange_count++;
+}
+
+void relay_exchange_free_all(struct relay_shared *shared)
+{
+    while (shared->free_exchanges != NULL) {
+        struct relay_exchange *relayed = shared->free_exchanges;
+        shared->free_exchanges = relayed->next_free;
+        free(relayed);
+    }
+    shared->free_exchange_count = 0;
+}
+
+static struct relay_exchange *take_free(struct relay_shared *shared)
+{
+    struct relay_exchange *relayed = shared->free_exchanges;
+    if (relayed == NULL) {
+        return malloc(sizeof(*relayed));
+    }
+    shared->free_exchanges = relayed->next_free;
+    shared->free_exchange_count--;
+    return relayed;
+}
+
+static void make_id(struct relay_exchange *relayed)
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t bytes[ID_BYTES / 2];
+    relayed->shared->random.fill(relayed->shared->random.self, bytes, sizeof(bytes));
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        relayed->id[2 * i] = digits[bytes[i] >> 4];
+        relayed->id[2 * i + 1] = digits[bytes[i] & 0xf];
+    }
+}
+
+struct exchange *relay_exchange_open(struct client_conn *conn)
+{
+    struct relay_shared *shared = conn->entry->shared;
+    struct relay_exchange *relayed = take_free(shared);
+    if (relayed == NULL) {
+        return NULL;
+    }
+    *relayed = (struct relay_exchange){
+        .shared = shared, .conn = conn, .backend = SIZE_MAX, .is_first = conn->is_first};
+    conn->is_first = false;
+    relayed->checkout.server = BALANCE_NONE;
+    relayed->post_reap = (struct loop_post){.run = reap, .self = relayed};
+    const struct config_limits *limits = &shared->config->limits;
+    struct exchange *exchange = &relayed->exchange;
+    exchange->driver = &driver;
+    arena_init(&exchange->arena, loop_arena_pool(shared->loop),
+               2 * limits->header_bytes + 2 * limits->response_header_bytes + ARENA_SPARE_BYTES);
+    exchange->request = arena_take(&exchange->arena, sizeof(*exchange->request));
+    exchange->response = arena_take(&exchange->arena, sizeof(*exchange->response));
+    if (exchange->request == NULL || exchange->response == NULL) {
+        reap(relayed);
+        return NULL;
+    }
+    *exchange->request = (struct message){0};
+    *exchange->response = (struct message){0};
+    body_init(&exchange->request_body, loop_buffer_pool(shared->loop));
+    body_init(&exchange->response_body, loop_buffer_pool(shared->loop));
+    make_id(relayed);
+    counter_add(shared->counters, COUNTER_EXCHANGES_OPEN, 1);
+    return exchange;
+}
+
+static slice text_or_empty(const char *text)
+{
+    return text != NULL ? slice_of(text) : (slice){"", 0};
+}
+
+static void fill_timings(const struct relay_exchange *relayed, struct exchange_facts *facts)
+{
+    uint64_t began_us = relayed->exchange.began_us;
+    bool has_head = relayed->head_us > 0;
+    bool was_sent = relayed->sent_us > 0;
+    facts->tls_us = relayed->is_first && facts->is_tls ? relayed->conn->tls_us : ACCESS_LOG_NEVER;
+    facts->header_us = has_head ? relayed->head_us - began_us : ACCESS_LOG_NEVER;
+    facts->queue_us = ACCESS_LOG_NEVER;
+    bool was_dialled = was_sent && !relayed->checkout.is_reused;
+    facts->connect_us = was_dialled ? relayed->checkout.connect_us : ACCESS_LOG_NEVER;
+    bool has_response = relayed->first_byte_us > 0;
+    facts->first_byte_us =
+        has_response ? relayed->first_byte_us - relayed->sent_us : ACCESS_LOG_NEVER;
+    facts->total_us = now_us(relayed) - began_us;
+}
+
+static void fill_facts(const struct relay_exchange *relayed, struct exchange_facts *facts)
+{
+    const struct exchange *exchange = &relayed->exchange;
+    const struct client_conn *conn = relayed->conn;
+    const struct message *request = exchange->request;
+    const struct config *config = relayed->shared->config;
+    const struct field *agent = fields_find(&request->fields, FIELD_USER_AGENT);
+    *facts = (struct exchange_facts){
+        .end_wall_us = clock_wall_us(),
+        .id = {relayed->id, ID_BYTES},
+        .request_id = relayed->identity.id,
+        .trace_id = relayed->identity.trace_id,
+        .client = conn->address_slice,
+        .listener = slice_of(conn->entry->config->name),
+        .is_tls = conn->tls.version != NULL,
+        .tls_version = text_or_empty(conn->tls.version),
+        .tls_cipher = text_or_empty(conn->tls.cipher),
+        .tls_group = text_or_empty(conn->tls.group),
+        .tls_is_resumed = conn->tls.is_resumed,
+        .sni = text_or_empty(conn->tls.server_name),
+        .client_subject = text_or_empty(conn->tls.client_subject),
+        .method = request->method_name,
+        .host = request->authority,
+        .path = request->path,
+        .has_query = request->query.len > 0,
+        .user_agent = agent != NULL ? agent->value : (slice){"", 0},
+        .protocol = relayed->protocol,
+        .status = relayed->status,
+        .bytes_in = exchange->request_body.moved_in,
+        .bytes_out = exchange->response_body.moved_out,
+        .route = relayed->route != NULL ? text_or_empty(relayed->route->path) : (slice){"", 0},
+        .backend = relayed->backend != SIZE_MAX ? slice_of(config->backends[relayed->backend].name)
+                                                : (slice){"", 0},
+        .server = text_or_empty(relayed->checkout.server_url),
+        .retries = relayed->checkout.retries,
+        .is_tunnel = relayed->phase == PHASE_TUNNEL,
+        .fault = relayed->fault,
+    };
+    fill_timings(relayed, facts);
+}
+
+static void account(struct relay_exchange *relayed)
+{
+    struct relay_shared *shared = relayed->shared;
+    struct counters *counters = shared->counters;
+    counter_sub(counters, COUNTER_EXCHANGES_OPEN, 1);
+    counter_add(counters, COUNTER_EXCHANGES, 1);
+    counter_add(counters, COUNTER_BYTES_IN, relayed->exchange.request_body.moved_in);
+    counter_add(counters, COUNTER_BYTES_OUT, relayed->exchange.response_body.moved_out);
+    counter_add(counters, COUNTER_RETRIES, relayed->checkout.retries);
+    if (relayed->phase == PHASE_TUNNEL) {
+        counter_sub(counters, COUNTER_TUNNELS_OPEN, 1);
+    }
+    if (relayed->fault != FAULT_NONE) {
+        counter_fault(counters, relayed->fault);
+    }
+    if (shared->access_log.log != NULL) {
+        struct exchange_facts facts;
+        fill_facts(relayed, &facts);
+        access_log_add(&shared->access_log, &facts);
+    }
+}
+
+/* Over when both codecs have let go. */
+static void end_if_over(struct relay_exchange *relayed)
+{
+    if (relayed->exchange.responder != NULL || relayed->exchange.requester != NULL) {
+        return;
+    }
+    deadline_disarm(&relayed->tunnel_idle);
+    backend_release(&relayed->checkout);
+    loop_post_reap(relayed->shared->loop, &relayed->post_reap);
+}
+
+static void let_requester_go(struct relay_exchange *relayed)
+{
+    struct requester *requester = relayed->exchange.requester;
+    if (requester != NULL) {
+        requester->calls->abandon(requester);
+    }
+    backend_release(&relayed->checkout);
+}
+
+/* ---- our own answers ---- */
+
+static bool fill_body(struct exchange *exchange, slice bytes)
+{
+    size_t room = 0;
+    char *at = body_room(&exchange->response_body, &room);
+    if (at == NULL || room < bytes.len) {
+        return false;
+    }
+    memcpy(at, bytes.at, bytes.len);
+    body_filled(&exchange->response_body, bytes.len);
+    return true;
+}
+
+/* The rules that hold for each response, ours and the backend's. */
+static enum status rule_response(struct relay_exchange *relayed)
+{
+    struct exchange *exchange = &relayed->exchange;
+    struct relay_shared *shared = relayed->shared;
+    const struct config *config = shared->config;
+    bool is_ours = relayed->first_byte_us == 0;
+    slice date = arena_copy(&exchange->arena, date_field_at(&shared->date, clock_wall_us()));
+    if (date.at == NULL) {
+        return STATUS_NOMEM;
+    }
+    const struct response_facts facts = {
+        .is_tls = relayed->conn->tls.version != NULL,
+        .client_authority = exchange->request->authority,
+        .backend_authority = {"", 0},
+        .secure_cookies = !is_ours && config->backends[relayed->backend].secure_cookies,
+        .date = date,
+    };
+    return response_rules_apply(&relayed->conn->entry->response_rules, &facts, exchange->response,
+                                &exchange->arena);
+}
+
+static void abandon(struct relay_exchange *relayed)
+{
+    struct responder *responder = relayed->exchange.responder;
+    account(relayed);
+    relayed->is_logged = true;
+    if (responder != NULL) {
+        responder->calls->abandon(responder);
+    }
+    let_requester_go(relayed);
+    end_if_over(relayed);
+}
+
+static void respond(struct relay_exchange *relayed)
+{
+    struct responder *responder = relayed->exchange.responder;
+    relayed->status = relayed->exchange.response->status;
+    if (relayed->phase != PHASE_TUNNEL) {
+        relayed->phase = PHASE_RESPONDING;
+    }
+    responder->calls->respond(responder);
+}
+
+/* Answers with the error page of `fault`, or ends the conn where no answer exists. */
+static void answer_fault(struct relay_exchange *relayed, enum fault_code fault)
+{
+    struct exchange *exchange = &relayed->exchange;
+    relayed->fault = fault;
+    let_requester_go(relayed);
+    if (exchange->responder == NULL) {
+        end_if_over(relayed);
+        return;
+    }
+    const struct field *accept = fields_find(&exchange->request->fields, FIELD_ACCEPT);
+    const struct error_page_facts facts = {
+        .fault = fault,
+        .id = {relayed->id, ID_BYTES},
+        .accept = accept != NULL ? accept->value : (slice){"", 0},
+    };
+    slice body = {"", 0};
+    relayed->first_byte_us = 0;
+    *exchange->response = (struct message){0};
+    bool is_head = exchange->request->method == METHOD_HEAD;
+    if (error_page_make(&facts, exchange->response, &body, &exchange->arena) != STATUS_OK ||
+        rule_response(relayed) != STATUS_OK || (!is_head && !fill_body(exchange, body))) {
+        abandon(relayed);
+        return;
+    }
+    body_end(&exchange->response_body);
+    respond(relayed);
+}
+
+/* ---- the request ---- */
+
+static void hand_over(struct relay_exchange *relayed, struct requester *requester)
+{
+    relayed->phase = PHASE_WAITING;
+    relayed->sent_us = now_us(relayed);
+    requester->calls->request(requester, &relayed->exchange);
+}
+
+static void on_checkout(void *self, struct requester *requester, enum fault_code fault)
+{
+    struct relay_exchange *relayed = self;
+    if (requester == NULL) {
+        answer_fault(relayed, fault);
+        return;
+    }
+    hand_over(relayed, requester);
+}
+
+static void follow_checkout(struct relay_exchange *relayed, enum status status,
+                            struct requester *requester, enum fault_code fault)
+{
+    if (status == STATUS_OK) {
+        hand_over(relayed, requester);
+    } else if (status == STATUS_AGAIN) {
+        relayed->phase = PHASE_CONNECTING;
+    } else {
+        answer_fault(relayed, fault);
+    }
+}
+
+static enum fault_code rule_request(struct relay_exchange *relayed)
+{
+    struct exchange *exchange = &relayed->exchange;
+    const struct client_conn *conn = relayed->conn;
+    const struct config_backend *backend = &relayed->shared->config->backends[relayed->backend];
+    struct request_rules rules = conn->entry->request_rules;
+    if (backend->host_header == CONFIG_HOST_HEADER_BACKEND && backend->servers[0].host != NULL) {
+        rules.backend_authority = slice_of(backend->servers[0].host);
+    }
+    const struct request_facts facts = {
+        .client_address = conn->address_slice,
+        .client_is_trusted = conn->is_trusted,
+        .listener_port = conn->listener_port,
+        .is_tls = conn->tls.version != NULL,
+        .tls_version = text_or_empty(conn->tls.version),
+        .tls_cipher = text_or_empty(conn->tls.cipher),
+        .tls_group = text_or_empty(conn->tls.group),
+        .tls_is_resumed = conn->tls.is_resumed,
+        .client_certificate = text_or_empty(conn->tls.client_cert),
+        .id = {relayed->id, ID_BYTES},
+    };
+    enum status status =
+        request_rules_apply(&rules, &facts, &relayed->shared->random, exchange->request,
+                            &exchange->arena, &relayed->identity);
+    return status == STATUS_OK ? FAULT_NONE : FAULT_LIMIT_MEMORY;
+}
+
+static void answer_redirect(struct relay_exchange *relayed)
+{
+    struct exchange *exchange = &relayed->exchange;
+    enum fault_code fault = redirect_answer(&relayed->conn->entry->redirect, exchange->request,
+                                            exchange->response, &exchange->arena);
+    if (fault == FAULT_NONE && rule_response(relayed) != STATUS_OK) {
+        fault = FAULT_LIMIT_MEMORY;
+    }
+    if (fault != FAULT_NONE) {
+        answer_fault(relayed, fault);
+        return;
+    }
+    body_end(&exchange->response_body);
+    respond(relayed);
+}
+
+static void on_request(struct exchange *exchange)
+{
+    struct relay_exchange *relayed = relayed_of(exchange);
+    struct entry *entry = relayed->conn->entry;
+    relayed->head_us = now_us(relayed);
+    relayed->protocol = exchange->responder->calls->protocol(exchange->responder);
+    if (entry->routes == NULL) {
+        answer_redirect(relayed);
+        return;
+    }
+    struct route_match match;
+    enum fault_code fault =
+        route_table_find(entry->routes, exchange->request, &exchange->arena, &match);
+    if (fault == FAULT_NONE) {
+        relayed->backend = match.backend;
+        relayed->route = match.route;
+        fault = rule_request(relayed);
+    }
+    if (fault != FAULT_NONE) {
+        answer_fault(relayed, fault);
+        return;
+    }
+    struct requester *requester = NULL;
+    client_conn_describe(relayed->conn, &relayed->proxied);
+    enum status status =
+        backend_take(relayed->shared->backends[relayed->backend], &relayed->checkout,
+                     &relayed->proxied, on_checkout, relayed, &requester, &fault);
+    follow_checkout(relayed, status, requester, fault);
+}
+
+static void on_bad_request(struct exchange *exchange, enum fault_code fault)
+{
+    struct relay_exchange *relayed = relayed_of(exchange);
+    if (relayed->status == 0) {
+        answer_fault(relayed, fault);
+        return;
+    }
+    relayed->fault = fault;
+    abandon(relayed);
+}
+
+/* ---- the response ---- */
+
+static void on_interim(struct exchange *exchange, const struct message *interim)
+{
+    if (exchange->responder != NULL) {
+        exchange->responder->calls->interim(exchange->responder, interim);
+    }
+}
+
+static void on_tunnel_idle(void *self)
+{
+    struct relay_exchange *relayed = self;
+    struct exchange *exchange = &relayed->exchange;
+    uint64_t moved = exchange->request_body.moved_in + exchange->response_body.moved_in;
+    if (moved == relayed->tunnel_moved) {
+        relayed->fault = FAULT_TIMEOUT_TUNNEL;
+        abandon(relayed);
+        return;
+    }
+    relayed->tunnel_moved = moved;
+    deadline_arm(&relayed->tunnel_idle, relayed->shared->loop,
+                 relayed->shared->config->timeouts.tunnel_idle_ms, on_tunnel_idle, relayed);
+}
+
+static void begin_tunnel(struct relay_exchange *relayed)
+{
+    relayed->phase = PHASE_TUNNEL;
+    counter_add(relayed->shared->counters, COUNTER_TUNNELS_OPEN, 1);
+    deadline_arm(&relayed->tunnel_idle, relayed->shared->loop,
+                 relayed->shared->config->timeouts.tunnel_idle_ms, on_tunnel_idle, relayed);
+}
+
+static void on_response(struct exchange *exchange)
+{
+    struct relay_exchange *relayed = relayed_of(exchange);
+    relayed->first_byte_us = now_us(relayed);
+    if (exchange->response->framing.kind == FRAMING_TUNNEL) {
+        begin_tunnel(relayed);
+    } else if (exchange->request->upgrade.len > 0) {
+        body_end(&exchange->request_body); /* refused: nothing follows the head */
+    }
+    if (rule_response(relayed) != STATUS_OK) {
+        answer_fault(relayed, FAULT_LIMIT_MEMORY);
+        return;
+    }
+    respond(relayed);
+}
+
+static void on_request_failed(struct exchange *exchange, enum fault_code fault, bool is_unsent)
+{
+    struct relay_exchange *relayed = relayed_of(exchange);
+    if (exchange->responder == NULL) {
+        end_if_over(relayed);
+        return;
+    }
+    if (is_unsent && method_is_idempotent(exchange->request->method)) {
+        struct requester *requester = NULL;
+        enum fault_code retry_fault = fault;
+        enum status status = backend_take_another(&relayed->checkout, &requester, &retry_fault);
+        follow_checkout(relayed, status, requester, retry_fault);
+        return;
+    }
+    answer_fault(relayed, fault);
+}
+
+static void on_requester_done(struct exchange *exchange)
+{
+    struct relay_exchange *relayed = relayed_of(exchange);
+    backend_release(&relayed->checkout);
+    end_if_over(relayed);
+}
+
+static void on_responded(struct exchange *exchange, enum fault_code fault)
+{
+    struct relay_exchange *relayed = relayed_of(exchange);
+    if (fault != FAULT_NONE) {
+        relayed->fault = fault;
+    }
+    if (!relayed->is_logged) {
+        relayed->is_logged = true;
+        account(relayed);
+    }
+    /* A requester whose both directions are complete is about to let go by itself, and its conn
+     * can be used again. */
+    bool is_complete = fault == FAULT_NONE && exchange->response_body.state == BODY_ENDED &&
+                       body_is_done(&exchange->request_body);
+    if (!is_complete || exchange->requester == NULL) {
+        let_requester_go(relayed);
+    }
+    end_if_over(relayed);
+}
+
+static const struct exchange_driver driver = {
+    .on_request = on_request,
+    .on_bad_request = on_bad_request,
+    .on_responded = on_responded,
+    .on_interim = on_interim,
+    .on_response = on_response,
+    .on_request_failed = on_request_failed,
+    .on_requester_done = on_requester_done,
+};

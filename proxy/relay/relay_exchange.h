@@ -1,0 +1,25 @@
+/* proxy/relay/relay_exchange.h
+ *
+ * Drives one exchange from the request's head to the line in the access log: route, rules,
+ * backend, response; or the error page; or the tunnel that a WebSocket becomes.
+ *
+ *      ROUTING ──► CONNECTING ──► WAITING ──► RESPONDING ──► over
+ *         │            │            │  └────► TUNNEL ──────► over
+ *         └────────────┴────────────┴──► RESPONDING (our own answer)
+ *
+ * Owner: itself. It is over when both codecs have let go, and is freed or kept for reuse by the
+ * loop's reaper.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "proxy/http/exchange.h"
+#include "proxy/relay/client_conn.h"
+#include "proxy/relay/relay_shared.h"
+
+/* A new exchange on this conn. NULL: no memory. */
+struct exchange *relay_exchange_open(struct client_conn *conn);
+
+/* Frees what is kept for reuse. */
+void relay_exchange_free_all(struct relay_shared *shared);
