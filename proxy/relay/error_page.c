@@ -248,6 +248,15 @@ static bool is_plain_id(slice id)
     return true;
 }
 
+static struct framing frame(size_t len, bool is_head)
+{
+    return (struct framing){
+        .kind = is_head ? FRAMING_NONE : FRAMING_LENGTH,
+        .length = len,
+        .tells_length = is_head,
+    };
+}
+
 bool error_page_exists(enum fault_code fault)
 {
     return fault_http_status(fault) != 0;
@@ -275,7 +284,7 @@ enum status error_page_make(const struct error_page_facts *facts, struct message
     if (body->at == NULL) {
         return STATUS_NOMEM;
     }
-    *response = (struct message){.status = status,
-                                 .framing = {.kind = FRAMING_LENGTH, .length = body->len}};
+    *response = (struct message){.status = status, .framing = frame(body->len, facts->is_head)};
+    body->len = facts->is_head ? 0 : body->len;
     return add_fields(status, form, &response->fields, arena);
 }

@@ -19,13 +19,14 @@ struct error_page_facts {
     enum fault_code fault;
     slice id;     /* ours, never the client's X-Request-Id; empty: none */
     slice accept; /* the request's Accept; empty: plain text */
+    bool is_head; /* the request's method is HEAD: the length is told, no body follows */
 };
 
 /* True when the fault can be answered; false: close the conn without a word. */
 bool error_page_exists(enum fault_code fault);
 
-/* Makes the whole response: status, fields, framing of a known length. `body` is what follows (not
- * for HEAD) and lives in the arena. The caller applies the response rules (HSTS, Date).
+/* Makes the whole response: status, fields, framing of a known length. `body` is what follows (for
+ * HEAD nothing) and lives in the arena. The caller applies the response rules (HSTS, Date).
  * STATUS_REFUSED: error_page_exists is false. STATUS_NOMEM: the arena is full. */
 MUST_CHECK enum status error_page_make(const struct error_page_facts *facts,
                                        struct message *response, slice *body, struct arena *arena);

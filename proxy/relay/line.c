@@ -3,8 +3,6 @@
 
 #include <stdbool.h>
 
-#include "proxy/base/assert.h"
-
 enum { NUMBER_DIGITS_MAX = 20, ESCAPE_BYTES_MAX = 8, MARK_BYTES = 3 };
 
 static const slice cut_mark = {"\xe2\x80\xa6", MARK_BYTES}; /* … */
@@ -15,15 +13,6 @@ struct character {
     size_t len;
     bool is_valid; /* false: one byte that is not UTF-8 */
 };
-
-void line_put(struct line *line, slice text)
-{
-    assert_always(text.len <= (size_t)(line->end - line->at));
-    if (text.len > 0) {
-        memcpy(line->at, text.at, text.len);
-        line->at += text.len;
-    }
-}
 
 void line_put_number(struct line *line, uint64_t number)
 {
@@ -71,9 +60,19 @@ static bool is_treacherous(uint32_t code)
            code == 0xfeff;
 }
 
-static bool is_plain(unsigned char c)
+/* How many bytes stand as they are. */
+static size_t plain_run(slice text, bool is_json)
 {
-    return c > 0x20 && c < 0x7f && c != '"' && c != '\\';
+    unsigned char lowest = is_json ? ' ' : '!';
+    size_t len = 0;
+    while (len < text.len) {
+        unsigned char c = (unsigned char)text.at[len];
+        if (c < lowest || c >= 0x7f || c == '"' || c == '\\') {
+            break;
+        }
+        len++;
+    }
+    return len;
 }
 
 static size_t put_hex(char *out, uint32_t code, size_t digits)
@@ -117,10 +116,7 @@ static size_t escape(const struct character *character, bool is_json, char out[E
 static void put_text(struct line *line, slice text, size_t budget, bool is_json)
 {
     while (text.len > 0) {
-        size_t run = 0;
-        while (run < text.len && is_plain((unsigned char)text.at[run])) {
-            run++;
-        }
+        size_t run = plain_run(text, is_json);
         struct character character = {0, run, true};
         char escaped[ESCAPE_BYTES_MAX];
         size_t escaped_len = 0;

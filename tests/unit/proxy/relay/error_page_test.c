@@ -150,6 +150,23 @@ static void names_the_methods_with_405(void **state)
     page_fini(&page);
 }
 
+static void head_gets_the_length_only(void **state)
+{
+    (void)state;
+    struct page get;
+    struct page head = {0};
+    struct error_page_facts facts = {.fault = FAULT_NO_ROUTE, .id = SLICE("x"), .is_head = true};
+    assert_int_equal(make(&get, FAULT_NO_ROUTE, "", "x"), STATUS_OK);
+    arena_init(&head.arena, &head.pool, 1 << 20);
+    assert_int_equal(error_page_make(&facts, &head.response, &head.body, &head.arena), STATUS_OK);
+    assert_int_equal(head.body.len, 0);
+    assert_int_equal(head.response.framing.kind, FRAMING_NONE);
+    assert_true(head.response.framing.tells_length);
+    assert_int_equal(head.response.framing.length, get.body.len);
+    page_fini(&get);
+    page_fini(&head);
+}
+
 static void reports_a_full_arena_at_every_point(void **state)
 {
     (void)state;
@@ -174,6 +191,7 @@ int main(void)
         cmocka_unit_test(json_parses),
         cmocka_unit_test(an_id_of_others_is_left_out),
         cmocka_unit_test(names_the_methods_with_405),
+        cmocka_unit_test(head_gets_the_length_only),
         cmocka_unit_test(reports_a_full_arena_at_every_point),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
