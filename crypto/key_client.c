@@ -1,22 +1,14 @@
 /* crypto/key_client.c
  *
- * A request's slot:
- *
- *   FREE ──sign──► QUEUED ──flush──► SENT ──answer──► DONE ───┐
- *     ▲               │                │                      │ the job, woken, takes the result
- *     │               └──── too old, ──┴─ channel lost ─► FAILED
- *     └───────────────────────────────────────────────────────┘
- *
- * Only the job (or the blocking caller) that took a slot gives it back, so a slot is never used
- * again while the keyholder may still answer it. All wakes go through `ready` and are given from
- * settle(), never from inside a job.
+ * Requests wait in slots (key_slots.h). A job pauses until its slot is DONE or FAILED; all wakes
+ * are given from settle(), never from inside a job.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "crypto/key_client.h"
 
 #include "crypto/error.h"
-#include "crypto/key_channel.h"
+#include "crypto/key_slots.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,47 +28,22 @@ enum {
     PACKETS_A_READ_MAX = 512,
 };
 
-enum slot_state {
-    SLOT_FREE = 0,
-    SLOT_QUEUED,
-    SLOT_SENT,
-    SLOT_DONE,
-    SLOT_FAILED,
-};
-
-struct slot {
-    enum slot_state state;
-    bool in_ready;
-    struct key_request request; /* its slot and generation are this slot's */
-    uint64_t since_ms;
-    int (*wake)(void *argument); /* NULL: nobody to wake (blocking, or woken already) */
-    void *wake_argument;
-    size_t signature_len;
-    uint8_t signature[KEY_SIGNATURE_BYTES_MAX];
-};
-
-/* Slot numbers, first in first out. Each slot is in it at most once, so it never overflows. */
-struct slot_ring {
-    uint16_t *numbers;
-    size_t first;
-    size_t count;
-};
-
 struct key_client {
     struct key_client_events events;
     size_t parked_max;
-    size_t slot_count; /* one more than may be parked, for a blocking caller */
-    struct slot *slots;
-    uint16_t *free_slots; /* a stack: the last used slot's memory is warm */
-    size_t free_count;
-    struct slot_ring queue; /* QUEUED, oldest first */
-    struct slot_ring ready; /* to be woken */
+    struct key_slots slots; /* one more than may be parked, for a blocking caller */
     int descriptor;
     bool is_lost;     /* the descriptor is open only until on_detached has been called */
     bool is_settling; /* settle() is on the stack */
     uint64_t turns;   /* goes up with each call from the loop */
     struct key_waiter *first_waiter;
     struct key_waiter *last_waiter;
+    /* Packets and their messages, eight KiB each: not on the stack, because a blocking signature
+     * may run on a job's, which has 32 KiB and no guard page. */
+    struct key_message out;
+    uint8_t out_packet[KEY_CHANNEL_PACKET_MAX];
+    struct key_message in;
+    uint8_t in_packet[KEY_CHANNEL_PACKET_MAX];
 };
 
 static uint64_t now_ms(void)
@@ -86,85 +53,12 @@ static uint64_t now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* ---- slots ---- */
-
-static void ring_push(const struct key_client *client, struct slot_ring *ring, uint16_t number)
-{
-    ring->numbers[(ring->first + ring->count) % client->slot_count] = number;
-    ring->count++;
-}
-
-static struct slot *ring_at(const struct key_client *client, const struct slot_ring *ring,
-                            size_t index)
-{
-    return &client->slots[ring->numbers[(ring->first + index) % client->slot_count]];
-}
-
-static void ring_drop(const struct key_client *client, struct slot_ring *ring, size_t count)
-{
-    ring->first = (ring->first + count) % client->slot_count;
-    ring->count -= count;
-}
-
-static bool is_pending(const struct slot *slot)
-{
-    return slot->state == SLOT_QUEUED || slot->state == SLOT_SENT;
-}
-
-static struct slot *slot_take(struct key_client *client)
-{
-    if (client->free_count == 0) {
-        return NULL;
-    }
-    struct slot *slot = &client->slots[client->free_slots[--client->free_count]];
-    slot->request.generation++;
-    slot->since_ms = now_ms();
-    slot->signature_len = 0;
-    return slot;
-}
-
-static void slot_give_back(struct key_client *client, struct slot *slot)
-{
-    slot->state = SLOT_FREE;
-    slot->wake = NULL; /* resumed by a stray call before its wake: it must not be woken later */
-    client->free_slots[client->free_count++] = slot->request.slot;
-}
-
-/* The slot is not in the queue any more, or the caller is emptying it. */
-static void slot_end(struct key_client *client, struct slot *slot, enum slot_state state)
-{
-    slot->state = state;
-    if (slot->wake != NULL && !slot->in_ready) {
-        slot->in_ready = true;
-        ring_push(client, &client->ready, slot->request.slot);
-    }
-}
-
-static void fail_sent(struct key_client *client)
-{
-    for (size_t i = 0; i < client->slot_count; i++) {
-        if (client->slots[i].state == SLOT_SENT) {
-            slot_end(client, &client->slots[i], SLOT_FAILED);
-        }
-    }
-}
-
-/* Those queued before `before_ms`; the queue is in order of age. */
-static void fail_queued(struct key_client *client, uint64_t before_ms)
-{
-    while (client->queue.count > 0 && ring_at(client, &client->queue, 0)->since_ms <= before_ms) {
-        struct slot *slot = ring_at(client, &client->queue, 0);
-        ring_drop(client, &client->queue, 1);
-        slot_end(client, slot, SLOT_FAILED);
-    }
-}
-
 /* ---- waking ---- */
 
 static void lose(struct key_client *client)
 {
     client->is_lost = true;
-    fail_sent(client);
+    key_slots_fail_sent(&client->slots);
 }
 
 static void close_descriptor(struct key_client *client)
@@ -190,10 +84,11 @@ static void report_loss(struct key_client *client)
 
 static void wake_ready(struct key_client *client)
 {
-    while (client->ready.count > 0) {
-        struct slot *slot = ring_at(client, &client->ready, 0);
-        ring_drop(client, &client->ready, 1);
-        slot->in_ready = false;
+    for (;;) {
+        struct key_slot *slot = key_slots_next_ready(&client->slots);
+        if (slot == NULL) {
+            return;
+        }
         int (*wake)(void *argument) = slot->wake;
         slot->wake = NULL;
         if (wake != NULL) {
@@ -209,7 +104,7 @@ static void settle(struct key_client *client)
         return;
     }
     client->is_settling = true;
-    while (client->is_lost || client->ready.count > 0) {
+    while (client->is_lost || key_slots_has_ready(&client->slots)) {
         if (client->is_lost) {
             report_loss(client);
         }
@@ -237,22 +132,26 @@ static void let_waiters_in(struct key_client *client)
 
 /* ---- the channel ---- */
 
-static size_t fill_packet(struct key_client *client, uint8_t *packet, size_t *count)
+/* Returns the packet's length. */
+static size_t fill_packet(struct key_client *client)
 {
-    struct key_message message = {.kind = KEY_MESSAGE_SIGN};
-    while (message.count < KEY_CHANNEL_BATCH_MAX && message.count < client->queue.count) {
-        message.requests[message.count] = ring_at(client, &client->queue, message.count)->request;
-        message.count++;
+    struct key_message *message = &client->out;
+    message->kind = KEY_MESSAGE_SIGN;
+    message->count = 0;
+    while (message->count < KEY_CHANNEL_BATCH_MAX &&
+           message->count < key_slots_queued(&client->slots)) {
+        message->requests[message->count] =
+            key_slots_queued_at(&client->slots, message->count)->request;
+        message->count++;
     }
-    *count = message.count;
-    return key_message_encode(&message, packet);
+    return key_message_encode(message, client->out_packet);
 }
 
-static bool send_packet(struct key_client *client, const uint8_t *packet, size_t len)
+static bool send_packet(struct key_client *client, size_t len)
 {
     ssize_t sent;
     do {
-        sent = send(client->descriptor, packet, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        sent = send(client->descriptor, client->out_packet, len, MSG_DONTWAIT | MSG_NOSIGNAL);
     } while (sent < 0 && errno == EINTR);
     if (sent < 0 && errno != EAGAIN && errno != ENOBUFS) {
         lose(client);
@@ -264,55 +163,50 @@ static bool send_packet(struct key_client *client, const uint8_t *packet, size_t
  * and with them the next flush. */
 static void send_queue(struct key_client *client)
 {
-    uint8_t packet[KEY_CHANNEL_PACKET_MAX];
-    while (client->queue.count > 0 && key_client_is_attached(client)) {
-        size_t count;
-        size_t len = fill_packet(client, packet, &count);
-        if (!send_packet(client, packet, len)) {
+    while (key_slots_queued(&client->slots) > 0 && key_client_is_attached(client)) {
+        size_t len = fill_packet(client);
+        if (!send_packet(client, len)) {
             return;
         }
-        for (size_t i = 0; i < count; i++) {
-            ring_at(client, &client->queue, i)->state = SLOT_SENT;
-        }
-        ring_drop(client, &client->queue, count);
+        key_slots_sent(&client->slots, client->out.count);
     }
 }
 
 static bool accept_answer(struct key_client *client, const struct key_answer *answer)
 {
-    if (answer->slot >= client->slot_count) {
-        return false;
-    }
-    struct slot *slot = &client->slots[answer->slot];
-    if (slot->state != SLOT_SENT || slot->request.generation != answer->generation) {
+    struct key_slot *slot = key_slots_find(&client->slots, answer);
+    if (slot == NULL) {
         return false;
     }
     slot->signature_len = answer->signature_len;
     memcpy(slot->signature, answer->signature, answer->signature_len);
-    slot_end(client, slot, answer->status == KEY_STATUS_DONE ? SLOT_DONE : SLOT_FAILED);
+    bool done = answer->status == KEY_STATUS_DONE;
+    key_slots_end(&client->slots, slot, done ? KEY_SLOT_DONE : KEY_SLOT_FAILED);
     return true;
 }
 
-static void accept_tickets(struct key_client *client, struct key_message *message)
+static void accept_tickets(struct key_client *client, const struct key_message *message)
 {
     if (message->tickets.status == KEY_STATUS_DONE && client->events.on_tickets != NULL) {
         client->events.on_tickets(client->events.self, &message->tickets.keys);
     }
-    key_message_wipe(message);
+    key_message_wipe(&client->in);
+    OPENSSL_cleanse(client->in_packet, sizeof(client->in_packet));
 }
 
-static bool accept_packet(struct key_client *client, const uint8_t *packet, size_t len)
+static bool accept_packet(struct key_client *client, size_t len)
 {
-    struct key_message message;
-    if (len > KEY_CHANNEL_PACKET_MAX || !key_message_decode(&message, packet, len, false)) {
+    struct key_message *message = &client->in;
+    if (len > sizeof(client->in_packet) ||
+        !key_message_decode(message, client->in_packet, len, false)) {
         return false;
     }
-    if (message.kind == KEY_MESSAGE_TICKETS) {
-        accept_tickets(client, &message);
+    if (message->kind == KEY_MESSAGE_TICKETS) {
+        accept_tickets(client, message);
         return true;
     }
-    for (size_t i = 0; i < message.count; i++) {
-        if (!accept_answer(client, &message.answers[i])) {
+    for (size_t i = 0; i < message->count; i++) {
+        if (!accept_answer(client, &message->answers[i])) {
             return false;
         }
     }
@@ -322,38 +216,36 @@ static bool accept_packet(struct key_client *client, const uint8_t *packet, size
 /* An answer that nobody asked for is as bad as the end of the keyholder. */
 static void read_answers(struct key_client *client)
 {
-    uint8_t packet[KEY_CHANNEL_PACKET_MAX];
     for (int i = 0; i < PACKETS_A_READ_MAX && key_client_is_attached(client); i++) {
-        ssize_t got = recv(client->descriptor, packet, sizeof(packet), MSG_DONTWAIT | MSG_TRUNC);
+        ssize_t got = recv(client->descriptor, client->in_packet, sizeof(client->in_packet),
+                           MSG_DONTWAIT | MSG_TRUNC);
         if (got < 0 && errno == EAGAIN) {
-            break;
+            return;
         }
         if (got < 0 && errno == EINTR) {
             continue;
         }
-        if (got <= 0 || !accept_packet(client, packet, (size_t)got)) {
+        if (got <= 0 || !accept_packet(client, (size_t)got)) {
             lose(client);
         }
     }
-    OPENSSL_cleanse(packet, 4 + sizeof(struct ticket_keys) + 16); /* as far as tickets reach */
 }
 
 /* ---- signing ---- */
 
 /* The wake of the current job, if it can be paused and somebody will resume it. */
-static bool find_wake(struct slot *slot)
+static bool find_wake(struct key_slot *slot)
 {
     ASYNC_JOB *job = ASYNC_get_current_job();
-    slot->wake = NULL;
     return job != NULL &&
            ASYNC_WAIT_CTX_get_callback(ASYNC_get_wait_ctx(job), &slot->wake,
                                        &slot->wake_argument) == 1 &&
            slot->wake != NULL;
 }
 
-static void wait_parked(struct key_client *client, struct slot *slot)
+static void wait_parked(struct key_client *client, struct key_slot *slot)
 {
-    for (int strays = 0; is_pending(slot) && strays < STRAY_RESUMES_MAX;) {
+    for (int strays = 0; key_slot_is_pending(slot) && strays < STRAY_RESUMES_MAX;) {
         uint64_t turn = client->turns;
         if (ASYNC_pause_job() != 1) {
             break;
@@ -362,11 +254,11 @@ static void wait_parked(struct key_client *client, struct slot *slot)
     }
 }
 
-static void wait_blocking(struct key_client *client, struct slot *slot)
+static void wait_blocking(struct key_client *client, struct key_slot *slot)
 {
     slot->wake = NULL;
     uint64_t deadline_ms = now_ms() + KEY_CLIENT_BLOCKING_MS_MAX;
-    while (is_pending(slot) && key_client_is_attached(client)) {
+    while (key_slot_is_pending(slot) && key_client_is_attached(client)) {
         send_queue(client);
         uint64_t now = now_ms();
         if (now >= deadline_ms) {
@@ -374,17 +266,12 @@ static void wait_blocking(struct key_client *client, struct slot *slot)
             break;
         }
         short events = POLLIN;
-        if (client->queue.count > 0) {
+        if (key_slots_queued(&client->slots) > 0) {
             events |= POLLOUT;
         }
         struct pollfd polled = {.fd = client->descriptor, .events = events};
         (void)poll(&polled, 1, (int)(deadline_ms - now));
         read_answers(client);
-    }
-    if (is_pending(slot)) {
-        /* Never sent, and the channel is gone: it is the youngest, so the queue ends with it. */
-        client->queue.count--;
-        slot->state = SLOT_FAILED;
     }
 }
 
@@ -392,7 +279,7 @@ bool key_client_sign(struct key_client *client, uint32_t key_id,
                      const struct key_scheme_facts *scheme, const uint8_t *hash, uint8_t *signature,
                      size_t *signature_len)
 {
-    struct slot *slot = slot_take(client);
+    struct key_slot *slot = key_slots_take(&client->slots, now_ms());
     if (slot == NULL) {
         return false;
     }
@@ -400,41 +287,23 @@ bool key_client_sign(struct key_client *client, uint32_t key_id,
     slot->request.scheme = scheme->scheme;
     memset(slot->request.hash, 0, sizeof(slot->request.hash));
     memcpy(slot->request.hash, hash, scheme->hash_bytes);
-    slot->state = SLOT_QUEUED;
-    ring_push(client, &client->queue, slot->request.slot);
     if (find_wake(slot)) {
         wait_parked(client, slot);
     }
-    if (is_pending(slot)) {
+    if (key_slot_is_pending(slot)) {
         wait_blocking(client, slot);
     }
-    bool done = slot->state == SLOT_DONE;
+    /* Still queued: the channel was lost under a blocking caller, whose request is the youngest. */
+    bool done = slot->state == KEY_SLOT_DONE;
     if (done) {
         memcpy(signature, slot->signature, slot->signature_len);
         *signature_len = slot->signature_len;
     }
-    slot_give_back(client, slot);
+    key_slots_give_back(&client->slots, slot);
     return done;
 }
 
 /* ---- the owner's calls ---- */
-
-static bool allocate_slots(struct key_client *client)
-{
-    client->slots = calloc(client->slot_count, sizeof(*client->slots));
-    client->free_slots = calloc(client->slot_count, sizeof(uint16_t));
-    client->queue.numbers = calloc(client->slot_count, sizeof(uint16_t));
-    client->ready.numbers = calloc(client->slot_count, sizeof(uint16_t));
-    if (client->slots == NULL || client->free_slots == NULL || client->queue.numbers == NULL ||
-        client->ready.numbers == NULL) {
-        return false;
-    }
-    for (size_t i = client->slot_count; i-- > 0;) {
-        client->slots[i].request.slot = (uint16_t)i;
-        client->free_slots[client->free_count++] = (uint16_t)i;
-    }
-    return true;
-}
 
 struct key_client *key_client_new(size_t parked_max, const struct key_client_events *events,
                                   struct crypto_error *error)
@@ -451,9 +320,8 @@ struct key_client *key_client_new(size_t parked_max, const struct key_client_eve
     }
     client->descriptor = -1;
     client->parked_max = parked_max;
-    client->slot_count = parked_max + 1;
     client->events = events != NULL ? *events : (struct key_client_events){0};
-    if (!allocate_slots(client)) {
+    if (!key_slots_init(&client->slots, parked_max + 1)) {
         key_client_free(client);
         crypto_error_set(error, "out of memory");
         return NULL;
@@ -465,10 +333,7 @@ void key_client_free(struct key_client *client)
 {
     if (client != NULL) {
         close_descriptor(client);
-        free(client->slots);
-        free(client->free_slots);
-        free(client->queue.numbers);
-        free(client->ready.numbers);
+        key_slots_fini(&client->slots);
         free(client);
     }
 }
@@ -476,7 +341,7 @@ void key_client_free(struct key_client *client)
 void key_client_attach(struct key_client *client, int descriptor)
 {
     client->turns++;
-    fail_sent(client);
+    key_slots_fail_sent(&client->slots);
     close_descriptor(client);
     int flags = fcntl(descriptor, F_GETFL);
     (void)fcntl(descriptor, F_SETFL, flags | O_NONBLOCK);
@@ -487,8 +352,8 @@ void key_client_attach(struct key_client *client, int descriptor)
 void key_client_detach(struct key_client *client)
 {
     client->turns++;
-    fail_sent(client);
-    fail_queued(client, UINT64_MAX);
+    key_slots_fail_sent(&client->slots);
+    key_slots_fail_queued(&client->slots, UINT64_MAX);
     close_descriptor(client);
     settle(client);
 }
@@ -510,7 +375,7 @@ size_t key_client_parked_max(const struct key_client *client)
 
 size_t key_client_waiting(const struct key_client *client)
 {
-    return client->slot_count - client->free_count;
+    return key_slots_used(&client->slots);
 }
 
 void key_client_flush(struct key_client *client)
@@ -529,38 +394,31 @@ void key_client_on_readable(struct key_client *client)
     settle(client);
 }
 
-static bool keyholder_is_silent(const struct key_client *client, uint64_t now)
+/* What waited for longer than `limit_ms` began at this time or before. */
+static uint64_t limit_before(uint64_t now, uint64_t limit_ms)
 {
-    for (size_t i = 0; i < client->slot_count; i++) {
-        const struct slot *slot = &client->slots[i];
-        if (slot->state == SLOT_SENT && now - slot->since_ms > KEY_CLIENT_ANSWER_MS_MAX) {
-            return true;
-        }
-    }
-    return false;
+    return now > limit_ms ? now - limit_ms : 0;
 }
 
 void key_client_on_tick(struct key_client *client)
 {
     client->turns++;
     uint64_t now = now_ms();
-    if (key_client_is_attached(client)) {
-        if (keyholder_is_silent(client, now)) {
-            lose(client);
-        }
-    } else if (now > KEY_CLIENT_DETACHED_MS_MAX) {
-        fail_queued(client, now - KEY_CLIENT_DETACHED_MS_MAX);
+    if (!key_client_is_attached(client)) {
+        key_slots_fail_queued(&client->slots, limit_before(now, KEY_CLIENT_DETACHED_MS_MAX));
+    } else if (key_slots_has_sent_before(&client->slots,
+                                         limit_before(now, KEY_CLIENT_ANSWER_MS_MAX))) {
+        lose(client);
     }
     settle(client);
 }
 
 bool key_client_ask_tickets(struct key_client *client, uint64_t epoch)
 {
-    uint8_t packet[KEY_CHANNEL_PACKET_MAX];
-    struct key_message message = {.kind = KEY_MESSAGE_ASK_TICKETS, .count = 1};
-    message.tickets.keys.epoch = epoch;
-    size_t len = key_message_encode(&message, packet);
-    return key_client_is_attached(client) && send_packet(client, packet, len);
+    client->out.kind = KEY_MESSAGE_ASK_TICKETS;
+    client->out.tickets.keys = (struct ticket_keys){.epoch = epoch};
+    size_t len = key_message_encode(&client->out, client->out_packet);
+    return key_client_is_attached(client) && send_packet(client, len);
 }
 
 void key_client_wait(struct key_client *client, struct key_waiter *waiter)

@@ -12,6 +12,7 @@
 #include "crypto/keyholder.h"
 
 #include "crypto/error.h"
+#include "crypto/key_table.h"
 #include "crypto/private_key.h"
 #include "crypto/secret.h"
 #include "crypto/signing_key.h"
@@ -28,11 +29,6 @@
 #include <time.h>
 #include <unistd.h>
 
-struct key_entry {
-    uint32_t id;
-    struct signing_key *key;
-};
-
 /* What a turn signs together: a request and the worker that waits for it. */
 struct chosen {
     struct worker_channel *worker;
@@ -46,8 +42,7 @@ enum { CHOSEN_MAX = 1 };
 struct keyholder {
     struct keyholder_settings settings;
     struct secret ticket_secret;
-    struct key_entry *keys; /* sorted by id */
-    size_t key_count;
+    struct key_table keys;
     struct worker_channel *workers[KEYHOLDER_WORKERS_MAX];
     size_t worker_count;
     size_t next_worker; /* whose turn it is to be signed for */
@@ -107,57 +102,9 @@ void keyholder_free(struct keyholder *keyholder)
     for (size_t i = 0; i < keyholder->worker_count; i++) {
         worker_channel_close(keyholder->workers[i]);
     }
-    for (size_t i = 0; i < keyholder->key_count; i++) {
-        signing_key_free(keyholder->keys[i].key);
-    }
-    free(keyholder->keys);
+    key_table_fini(&keyholder->keys);
     secret_fini(&keyholder->ticket_secret);
     free(keyholder);
-}
-
-/* Where the id is, or where it belongs. */
-static size_t key_place(const struct keyholder *keyholder, uint32_t id)
-{
-    size_t low = 0;
-    size_t high = keyholder->key_count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (keyholder->keys[middle].id < id) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
-static struct signing_key *key_find(const struct keyholder *keyholder, uint32_t id)
-{
-    size_t place = key_place(keyholder, id);
-    bool found = place < keyholder->key_count && keyholder->keys[place].id == id;
-    return found ? keyholder->keys[place].key : NULL;
-}
-
-static bool key_insert(struct keyholder *keyholder, uint32_t id, struct signing_key *key)
-{
-    size_t place = key_place(keyholder, id);
-    if (key_find(keyholder, id) != NULL) {
-        signing_key_free(keyholder->keys[place].key);
-        keyholder->keys[place].key = key;
-        return true;
-    }
-    if (keyholder->key_count == KEYHOLDER_KEYS_MAX) {
-        return false;
-    }
-    struct key_entry *keys = realloc(keyholder->keys, (keyholder->key_count + 1) * sizeof(*keys));
-    if (keys == NULL) {
-        return false;
-    }
-    memmove(keys + place + 1, keys + place, (keyholder->key_count - place) * sizeof(*keys));
-    keys[place] = (struct key_entry){.id = id, .key = key};
-    keyholder->keys = keys;
-    keyholder->key_count++;
-    return true;
 }
 
 bool keyholder_add_key(struct keyholder *keyholder, uint32_t key_id, const uint8_t *bytes,
@@ -168,8 +115,7 @@ bool keyholder_add_key(struct keyholder *keyholder, uint32_t key_id, const uint8
         return false;
     }
     struct signing_key *key = signing_key_new(read);
-    if (key == NULL || !key_insert(keyholder, key_id, key)) {
-        signing_key_free(key);
+    if (key == NULL || !key_table_put(&keyholder->keys, key_id, key, KEYHOLDER_KEYS_MAX)) {
         crypto_error_set(error, "no room for a private key; at most %d", KEYHOLDER_KEYS_MAX);
         return false;
     }
@@ -178,15 +124,7 @@ bool keyholder_add_key(struct keyholder *keyholder, uint32_t key_id, const uint8
 
 void keyholder_remove_key(struct keyholder *keyholder, uint32_t key_id)
 {
-    struct signing_key *key = key_find(keyholder, key_id);
-    if (key == NULL) {
-        return;
-    }
-    signing_key_free(key);
-    size_t place = key_place(keyholder, key_id);
-    keyholder->key_count--;
-    memmove(keyholder->keys + place, keyholder->keys + place + 1,
-            (keyholder->key_count - place) * sizeof(*keyholder->keys));
+    key_table_remove(&keyholder->keys, key_id);
 }
 
 bool keyholder_add_worker(struct keyholder *keyholder, int descriptor, const uint32_t *key_ids,
@@ -222,7 +160,7 @@ static bool requests_are_allowed(const struct keyholder *keyholder,
 {
     for (size_t i = from; i < worker_channel_waiting(worker); i++) {
         const struct key_request *request = worker_channel_waiting_at(worker, i);
-        const struct signing_key *key = key_find(keyholder, request->key_id);
+        const struct signing_key *key = key_table_find(&keyholder->keys, request->key_id);
         if (key == NULL || !worker_channel_is_granted(worker, request->key_id) ||
             !signing_key_fits(key, key_scheme_facts(request->scheme))) {
             return false;
@@ -293,7 +231,7 @@ static void sign(struct keyholder *keyholder, const struct chosen *chosen)
     const struct key_request *request = &chosen->request;
     struct key_answer answer = {.slot = request->slot, .generation = request->generation};
     /* The key may have been removed since the request was let in. */
-    struct signing_key *key = key_find(keyholder, request->key_id);
+    struct signing_key *key = key_table_find(&keyholder->keys, request->key_id);
     if (key != NULL && signing_key_sign(key, key_scheme_facts(request->scheme), request->hash,
                                         answer.signature, &answer.signature_len)) {
         answer.status = KEY_STATUS_DONE;

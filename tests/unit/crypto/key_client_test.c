@@ -279,8 +279,7 @@ static void requests_wait_for_a_new_keyholder_but_not_for_ever(void **state)
     key_client_on_tick(fixture->client);
     assert_int_equal(early.wakes, 0);
     /* As if it had been asked long ago. */
-    ring_at(fixture->client, &fixture->client->queue, 0)->since_ms -=
-        KEY_CLIENT_DETACHED_MS_MAX + 10;
+    key_slots_queued_at(&fixture->client->slots, 0)->since_ms -= KEY_CLIENT_DETACHED_MS_MAX + 10;
     key_client_on_tick(fixture->client);
     assert_false(finish(&early));
     assert_int_equal(late.wakes, 0);
@@ -300,8 +299,8 @@ static void a_silent_keyholder_is_taken_for_dead(void **state)
     key_client_flush(fixture->client);
     key_client_on_tick(fixture->client);
     assert_int_equal(waiting.wakes, 0);
-    for (size_t i = 0; i < fixture->client->slot_count; i++) {
-        fixture->client->slots[i].since_ms -= KEY_CLIENT_ANSWER_MS_MAX + 10;
+    for (size_t i = 0; i < fixture->client->slots.count; i++) {
+        fixture->client->slots.slots[i].since_ms -= KEY_CLIENT_ANSWER_MS_MAX + 10;
     }
     key_client_on_tick(fixture->client);
     assert_int_equal(fixture->detached, 1);
@@ -336,8 +335,8 @@ static void a_wake_may_resume_and_begin_anew(void **state)
     struct fixture *fixture = *state;
     struct waiting waiting[2];
     begin(&waiting[0], fixture);
-    for (size_t i = 0; i < fixture->client->slot_count; i++) {
-        fixture->client->slots[i].wake = on_wake_resume;
+    for (size_t i = 0; i < fixture->client->slots.count; i++) {
+        fixture->client->slots.slots[i].wake = on_wake_resume;
     }
     key_client_flush(fixture->client);
     assert_true(far_receive(fixture));
