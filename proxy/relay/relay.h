@@ -21,9 +21,6 @@
 
 struct relay;
 
-/* The name in the bundle of the system's authorities, for backends whose CA is `system`. */
-#define RELAY_SYSTEM_CA "system-ca"
-
 /* All borrowed; must outlive the relay. */
 struct relay_start {
     struct loop *loop;

@@ -1,0 +1,19 @@
+/* proxy/commands/local_certificate.h
+ *
+ * The certificate of an instance that was given none: from a local authority, made once.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "crypto/local_ca.h"
+
+/* For localhost, the loopback addresses, this machine's name and `hosts` (a list with commas; NULL:
+ * none). False: told on standard error. */
+bool local_certificate_make(struct local_ca_files *files, const char *hosts);
+
+/* How to make clients believe it. */
+void local_certificate_print_advice(const struct local_ca_files *files, FILE *out);

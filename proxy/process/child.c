@@ -1,0 +1,164 @@
+/* proxy/process/child.c · SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/process/child.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "proxy/process/role.h"
+
+enum {
+    STEADY_MS = 1000,     /* who was ready and lived that long did not fail at the start */
+    FIRST_DELAY_MS = 100, /* after the second failure in a row, then doubled */
+    LAST_DELAY_MS = 5000,
+    DOUBLINGS_MAX = 6,
+    MESSAGES_PER_TURN = 16,
+};
+
+void child_init(struct child *child, struct loop *loop, const char *role, size_t index,
+                const struct child_events *events)
+{
+    *child = (struct child){.index = index,
+                            .state = CHILD_DOWN,
+                            .pid = -1,
+                            .channel = -1,
+                            .loop = loop,
+                            .events = *events};
+    (void)snprintf(child->role, sizeof(child->role), "%s", role);
+    (void)snprintf(child->title, sizeof(child->title), ROLE_PREFIX "%s", role);
+}
+
+static void close_channel(struct child *child)
+{
+    if (child->channel >= 0) {
+        watch_close(&child->watch);
+        (void)close(child->channel);
+        child->channel = -1;
+    }
+}
+
+/* One message. False: there are no more for now, or for good. */
+static bool read_message(struct child *child)
+{
+    struct channel_message message;
+    uint8_t packet[CHANNEL_PACKET_MAX];
+    enum status status = channel_receive(child->channel, CHANNEL_CHILD, packet, &message);
+    if (status == STATUS_OK) {
+        if (message.kind == CHANNEL_READY && child->state == CHILD_STARTING) {
+            child->state = CHILD_READY;
+        }
+        child->events.on_message(child->events.self, child, &message);
+        return true;
+    }
+    if (status == STATUS_PEER) {
+        child_kill(child);
+        child->events.on_garbage(child->events.self, child);
+    }
+    if (status != STATUS_AGAIN) {
+        close_channel(child); /* its exit status follows */
+    }
+    return false;
+}
+
+/* A few at a time, so that a child that talks all the time does not hold up the others. */
+static void on_channel(void *self, unsigned events)
+{
+    (void)events;
+    struct child *child = self;
+    for (int i = 0; i < MESSAGES_PER_TURN && child->channel >= 0; i++) {
+        if (!read_message(child)) {
+            return;
+        }
+    }
+}
+
+enum status child_start(struct child *child, struct spawn_order *order)
+{
+    int child_end = -1;
+    if (channel_pair(&child->channel, &child_end) != STATUS_OK) {
+        child->channel = -1;
+        return STATUS_SYS;
+    }
+    order->title = child->title;
+    order->channel = child_end;
+    enum status status =
+        watch_open_level(&child->watch, child->loop, child->channel, WATCH_READ, on_channel, child);
+    if (status != STATUS_OK) {
+        (void)close(child->channel);
+        (void)close(child_end);
+        child->channel = -1;
+        return status;
+    }
+    status = spawn(order, &child->pid);
+    (void)close(child_end);
+    if (status != STATUS_OK) {
+        child->pid = -1;
+        close_channel(child);
+        return status;
+    }
+    child->state = CHILD_STARTING;
+    child->started_ms = loop_now_ms(child->loop);
+    return STATUS_OK;
+}
+
+void child_send(struct child *child, const struct channel_message *message)
+{
+    if (child->channel < 0) {
+        return;
+    }
+    if (channel_send(child->channel, message) == STATUS_AGAIN) {
+        child_kill(child); /* it has not read for thousands of messages */
+    }
+}
+
+void child_on_exit(struct child *child)
+{
+    child->pid = -1;
+    on_channel(child, WATCH_READ); /* its last words */
+    close_channel(child);
+    bool was_steady =
+        child->state == CHILD_READY && loop_now_ms(child->loop) - child->started_ms >= STEADY_MS;
+    child->failures = was_steady ? 1 : child->failures + 1;
+    child->state = CHILD_DOWN;
+}
+
+static void on_respawn(void *self)
+{
+    struct child *child = self;
+    child->restarts++;
+    child->events.on_respawn(child->events.self, child);
+}
+
+uint64_t child_respawn_later(struct child *child)
+{
+    if (child->failures <= 1) {
+        on_respawn(child);
+        return 0;
+    }
+    unsigned doublings = child->failures - 2 > DOUBLINGS_MAX ? DOUBLINGS_MAX : child->failures - 2;
+    uint64_t delay_ms = (uint64_t)FIRST_DELAY_MS << doublings;
+    delay_ms = delay_ms > LAST_DELAY_MS ? LAST_DELAY_MS : delay_ms;
+    deadline_arm(&child->respawn, child->loop, delay_ms, on_respawn, child);
+    return delay_ms;
+}
+
+void child_end(struct child *child)
+{
+    deadline_disarm(&child->respawn);
+    close_channel(child);
+    if (child->pid > 0) {
+        child->state = CHILD_ENDING;
+    }
+}
+
+void child_kill(struct child *child)
+{
+    if (child->pid > 0) {
+        (void)kill(child->pid, SIGKILL);
+    }
+}
+
+bool child_is_down(const struct child *child)
+{
+    return child->pid < 0;
+}

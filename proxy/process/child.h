@@ -1,0 +1,72 @@
+/* proxy/process/child.h
+ *
+ * One child as the master sees it: its process, the channel to it, and the next attempt when it
+ * was lost. A child that was lost after it had run for a while is started again at once; one that
+ * keeps failing waits longer each time.
+ *
+ *     DOWN --start--> STARTING --READY--> READY --end--> ENDING --exit--> DOWN
+ *       ^----------------exit (respawn after a delay)---|
+ *
+ * Owner: the master. Embedded; fields are for reading, except for child.c.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "proxy/net/timer.h"
+#include "proxy/process/channel.h"
+#include "proxy/process/spawn.h"
+
+enum child_state { CHILD_DOWN, CHILD_STARTING, CHILD_READY, CHILD_ENDING };
+
+struct child;
+
+/* Called from the loop. */
+struct child_events {
+    void (*on_message)(void *self, struct child *child, const struct channel_message *message);
+    /* It said something that the channel does not allow; it is killed already. */
+    void (*on_garbage)(void *self, struct child *child);
+    void (*on_respawn)(void *self, struct child *child); /* the delay is over: start it */
+    void *self;
+};
+
+struct child {
+    char role[24];  /* "worker 1" */
+    char title[40]; /* "sallyport: worker 1" */
+    size_t index;
+    enum child_state state;
+    pid_t pid;   /* -1: none */
+    int channel; /* -1: none */
+    uint64_t restarts;
+    unsigned failures; /* in a row */
+    uint64_t started_ms;
+    struct watch watch;
+    struct deadline respawn;
+    struct loop *loop;
+    struct child_events events;
+};
+
+/* `role` is copied. */
+void child_init(struct child *child, struct loop *loop, const char *role, size_t index,
+                const struct child_events *events);
+
+/* Starts the process. `order` says all but title and channel. */
+MUST_CHECK enum status child_start(struct child *child, struct spawn_order *order);
+
+/* Sends; the descriptors stay the caller's. A child that cannot be told is killed. */
+void child_send(struct child *child, const struct channel_message *message);
+
+/* The process has ended (waited for). Closes the channel. */
+void child_on_exit(struct child *child);
+
+/* Calls on_respawn, now or after the delay that its failures in a row have earned. Returns the
+ * delay in ms. */
+uint64_t child_respawn_later(struct child *child);
+
+/* Ends it by closing the channel: it has nothing to wait for. */
+void child_end(struct child *child);
+void child_kill(struct child *child);
+
+bool child_is_down(const struct child *child);
