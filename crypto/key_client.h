@@ -86,10 +86,12 @@ struct key_client *key_client_new(size_t parked_max, const struct key_client_eve
 void key_client_free(struct key_client *client);
 
 /* Takes `descriptor` (SOCK_SEQPACKET; made non-blocking) in place of any old one, whose requests
- * fail. Requests that came in while detached are sent with the next flush. */
+ * fail. Requests that came in while detached are sent with the next flush. Stop polling the old
+ * descriptor before: it is closed here, without on_detached. */
 void key_client_attach(struct key_client *client, int descriptor);
 
-/* Closes the channel, fails and wakes everything that waits, also what was never sent. */
+/* Closes the channel, fails and wakes everything that waits, also what was never sent. Stop polling
+ * the descriptor before; on_detached is not called. */
 void key_client_detach(struct key_client *client);
 
 int key_client_descriptor(const struct key_client *client);

@@ -28,7 +28,6 @@ static const char NAME[] = "keyholder";
 static const char PREFER_DEFAULT[] = "?provider=default";
 
 struct key_provider {
-    OSSL_PROVIDER *openssl;
     OSSL_PROVIDER *ours;
     struct remote_signer *signer; /* lives as long as OpenSSL keeps the provider */
     bool is_async;
@@ -105,8 +104,8 @@ static bool load_both(struct key_provider *provider, struct crypto_error *error)
                                 "cannot be used then");
         return false;
     }
-    provider->openssl = OSSL_PROVIDER_load(NULL, "default");
-    if (provider->openssl == NULL || OSSL_PROVIDER_add_builtin(NULL, NAME, on_init) != 1) {
+    if (OSSL_PROVIDER_load(NULL, "default") == NULL ||
+        OSSL_PROVIDER_add_builtin(NULL, NAME, on_init) != 1) {
         crypto_error_set_openssl(error, "OpenSSL's default provider cannot be loaded");
         return false;
     }
@@ -157,9 +156,7 @@ void key_provider_free(struct key_provider *provider)
     if (provider->ours != NULL) {
         (void)OSSL_PROVIDER_unload(provider->ours);
     }
-    if (provider->openssl != NULL) {
-        (void)OSSL_PROVIDER_unload(provider->openssl);
-    }
+    /* OpenSSL's default provider stays: unloaded, the process would be left with none. */
     free(provider);
 }
 

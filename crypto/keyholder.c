@@ -212,15 +212,18 @@ static void answer_epoch(struct keyholder *keyholder, struct worker_channel *wor
     key_message_wipe(&message);
 }
 
-/* Takes up to CHOSEN_MAX requests, one of each worker in rotation. */
+/* Takes up to CHOSEN_MAX requests, one of each worker in rotation, until nobody has any. */
 static size_t choose(struct keyholder *keyholder, struct chosen *chosen)
 {
     size_t count = 0;
-    for (size_t asked = 0; asked < keyholder->worker_count && count < CHOSEN_MAX; asked++) {
+    for (size_t idle = 0; idle < keyholder->worker_count && count < CHOSEN_MAX;) {
         size_t index = keyholder->next_worker++ % keyholder->worker_count;
         struct worker_channel *worker = keyholder->workers[index];
         if (worker_channel_take_request(worker, &chosen[count].request)) {
             chosen[count++].worker = worker;
+            idle = 0;
+        } else {
+            idle++;
         }
     }
     return count;

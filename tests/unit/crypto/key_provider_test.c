@@ -473,7 +473,15 @@ static void other_digests_are_refused(void **state)
 int main(void)
 {
     static struct fixture fixture;
+    /* Before anything else uses OpenSSL, as in a worker: the provider is the first thing loaded. */
+    struct key_client *keys = key_client_new(1, NULL, NULL);
+    struct key_provider *provider = key_provider_load(keys, NULL);
+    if (provider == NULL) {
+        return 1;
+    }
     rig_identity_init(&fixture.rsa, true);
+    key_provider_free(provider);
+    key_client_free(keys);
     rig_identity_init(&fixture.ec, false);
     struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(handshakes_park_and_complete, set_up, tear_down),
