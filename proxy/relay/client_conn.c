@@ -124,27 +124,21 @@ static void start_codec(struct client_conn *conn)
 
 /* ---- TLS ---- */
 
-static char *copy_peer_text(const SSL *ssl, bool (*read)(const SSL *ssl, char *out, size_t room))
-{
-    enum { PEER_TEXT_BYTES = 16 * 1024 };
-    char text[PEER_TEXT_BYTES];
-    return read(ssl, text, sizeof(text)) ? strdup(text) : NULL;
-}
-
 static void keep_tls_facts(struct client_conn *conn)
 {
     struct tls_facts facts;
     stream_tls_facts(conn->stream, &facts);
     conn->tls = (struct client_tls){
         .version = facts.version,
-        .cipher = facts.cipher,
-        .group = facts.group,
+        .cipher = facts.suite,
         .is_resumed = facts.is_resumed,
         .server_name = facts.server_name[0] != '\0' ? strdup(facts.server_name) : NULL,
     };
-    if (facts.has_peer_certificate) {
-        conn->tls.client_cert = copy_peer_text(stream_ssl(conn->stream), tls_peer_client_cert);
-        conn->tls.client_subject = copy_peer_text(stream_ssl(conn->stream), tls_peer_subject);
+    memcpy(conn->tls.group, facts.group, sizeof(conn->tls.group));
+    if (facts.is_peer_verified) {
+        size_t len = 0;
+        conn->tls.client_cert = tls_client_cert_value(stream_ssl(conn->stream), &len);
+        conn->tls.client_subject = strdup(facts.peer_subject);
     }
     enum counter counter = facts.is_resumed ? COUNTER_HANDSHAKES_RESUMED : COUNTER_HANDSHAKES_FULL;
     counter_add(shared_of(conn)->counters, counter, 1);

@@ -23,7 +23,7 @@
 struct client_tls {
     const char *version; /* NULL: plaintext */
     const char *cipher;
-    const char *group;
+    char group[TLS_GROUP_TEXT];
     bool is_resumed;
     char *server_name;    /* NULL: none was sent */
     char *client_cert;    /* RFC 9440 value of the verified certificate; NULL: none */

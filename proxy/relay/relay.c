@@ -172,7 +172,7 @@ static enum status open_backends(struct relay *relay)
     }
     for (size_t i = 0; i < config->backend_count; i++) {
         enum status status = backend_new(&relay->shared.backends[i], &relay->upstream,
-                                         &config->backends[i], relay_tls_client(relay->tls, i));
+                                         &config->backends[i], relay_tls_clients(relay->tls, i));
         if (status != STATUS_OK) {
             return status;
         }

@@ -21,6 +21,9 @@
 
 struct relay;
 
+/* The name in the bundle of the system's authorities, for backends whose CA is `system`. */
+#define RELAY_SYSTEM_CA "system-ca"
+
 /* All borrowed; must outlive the relay. */
 struct relay_start {
     struct loop *loop;

@@ -1,6 +1,6 @@
 /* proxy/relay/relay_tls.h
  *
- * The TLS side of a configuration: one tls_server a listener, one tls_client a backend, made from
+ * The TLS side of a configuration: one tls_server a listener, one tls_client a server, made from
  * the files in the bundle and from keys that the keyholder holds.
  *
  * Owner: the relay.
@@ -20,9 +20,11 @@ MUST_CHECK enum status relay_tls_open(struct relay_tls **out, const struct relay
                                       struct relay_error *error);
 void relay_tls_close(struct relay_tls *tls);
 
-/* NULL for a listener without TLS, or a backend without https servers. */
+/* NULL for a listener without TLS. */
 struct tls_server *relay_tls_server(const struct relay_tls *tls, size_t listener);
-struct tls_client *relay_tls_client(const struct relay_tls *tls, size_t backend);
 
-/* To every listener that serves this certificate. */
+/* One for each server of the backend; NULL for http servers. */
+struct tls_client *const *relay_tls_clients(const struct relay_tls *tls, size_t backend);
+
+/* Staples a response (DER; empty: none) to this certificate on every listener. */
 void relay_tls_staple(struct relay_tls *tls, size_t certificate, slice der);

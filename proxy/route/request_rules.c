@@ -271,6 +271,7 @@ enum status request_rules_apply(const struct request_rules *rules,
                                 struct arena *arena, struct request_identity *identity)
 {
     struct claims claims = {0};
+    identity->client_authority = known(request->authority);
     enum status status = claims_take(&request->fields, facts->client_is_trusted, arena, &claims);
     if (status == STATUS_OK) {
         status = say_origin(rules, facts, &claims, request, arena);

@@ -53,10 +53,12 @@ struct request_rules {
     slice backend_authority; /* sent as Host; empty: the client's Host goes on, with its port */
 };
 
-/* What the exchange goes by in logs. */
+/* What the exchange goes by in logs and in the rules of its response. */
 struct request_identity {
     slice id;       /* X-Request-Id as sent to the backend */
     slice trace_id; /* 32 hex digits */
+    slice
+        client_authority; /* as the client sent it; the request's own is the backend's by option */
 };
 
 /* Changes `request` in place; call once, after routing. STATUS_NOMEM: the arena is full; the

@@ -19,7 +19,7 @@ static enum status attempt(struct checkout *checkout, struct requester **request
                            enum fault_code *fault);
 
 enum status backend_new(struct backend **out, const struct upstream *upstream,
-                        const struct config_backend *config, struct tls_client *tls)
+                        const struct config_backend *config, struct tls_client *const *tls)
 {
     struct backend *backend = calloc(1, sizeof(*backend));
     *out = NULL;
@@ -36,7 +36,7 @@ enum status backend_new(struct backend **out, const struct upstream *upstream,
         return STATUS_NOMEM;
     }
     for (size_t i = 0; i < config->server_count; i++) {
-        server_init(&backend->servers[i], upstream, config, &config->servers[i], tls);
+        server_init(&backend->servers[i], upstream, config, &config->servers[i], tls[i]);
         backend->states[i].limit = (uint32_t)config->max_connections;
     }
     backend->count = config->server_count;

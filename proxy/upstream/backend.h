@@ -34,9 +34,10 @@ struct checkout {
     const char *server_url; /* of the last server tried; NULL: none */
 };
 
-/* `tls` is for the backend's https servers; NULL when it has none. STATUS_NOMEM. */
+/* `tls` has one entry a server (NULL for http servers); borrowed. STATUS_NOMEM. */
 MUST_CHECK enum status backend_new(struct backend **out, const struct upstream *upstream,
-                                   const struct config_backend *config, struct tls_client *tls);
+                                   const struct config_backend *config,
+                                   struct tls_client *const *tls);
 void backend_free(struct backend *backend);
 
 /* Starts with a zeroed checkout. STATUS_OK: *requester is ready now. STATUS_AGAIN: on_done will be

@@ -113,6 +113,22 @@ static void takes_socket_addresses(void **state)
     assert_false(cidr_address_of((const struct sockaddr *)&path, &address));
 }
 
+static void gives_socket_addresses_back(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"192.0.2.1", "2001:db8::1"};
+    for (size_t i = 0; i < 2; i++) {
+        struct cidr_address address;
+        struct cidr_address again;
+        struct sockaddr_storage made;
+        assert_true(cidr_parse(slice_of(texts[i]), &address));
+        cidr_address_to(&address, 4711, &made);
+        assert_true(cidr_address_of((const struct sockaddr *)&made, &again));
+        assert_memory_equal(&address, &again, sizeof(address));
+        assert_int_equal(made.ss_family, i == 0 ? AF_INET : AF_INET6);
+    }
+}
+
 static void knows_loopback(void **state)
 {
     (void)state;
@@ -131,6 +147,7 @@ int main(void)
         cmocka_unit_test(refuses_what_is_no_address),
         cmocka_unit_test(writes_what_it_reads),
         cmocka_unit_test(takes_socket_addresses),
+        cmocka_unit_test(gives_socket_addresses_back),
         cmocka_unit_test(knows_loopback),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -313,6 +313,7 @@ static void sends_the_backends_name_by_option(void **state)
     row.rules.backend_authority = SLICE("mm2.internal:8065");
     row_apply(&row);
     kit_expect_slice(row.kit.message.authority, "mm2.internal:8065");
+    kit_expect_slice(row.identity.client_authority, "chat.example.com:8443");
     kit_expect(&row.kit, "x-forwarded-host", "chat.example.com:8443");
     kit_fini(&row.kit);
 }
