@@ -33,7 +33,7 @@
 enum { STAPLE_BYTES_MAX = 64 * 1024, TICK_MS = 1000 };
 
 struct worker {
-    char role[24];
+    char role[32]; /* "worker 1"; room for any number */
     struct loop *loop;
     struct watch channel;
     struct deadline tick;
