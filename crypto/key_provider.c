@@ -28,6 +28,7 @@ static const char NAME[] = "keyholder";
 static const char PREFER_DEFAULT[] = "?provider=default";
 
 struct key_provider {
+    OSSL_PROVIDER *openssl;
     OSSL_PROVIDER *ours;
     struct remote_signer *signer; /* lives as long as OpenSSL keeps the provider */
     bool is_async;
@@ -104,8 +105,11 @@ static bool load_both(struct key_provider *provider, struct crypto_error *error)
                                 "cannot be used then");
         return false;
     }
-    if (OSSL_PROVIDER_load(NULL, "default") == NULL ||
-        OSSL_PROVIDER_add_builtin(NULL, NAME, on_init) != 1) {
+    /* Any fetch brings the default provider in by OpenSSL's own means. Loaded by hand only, it
+     * would go with key_provider_free and leave the process without any. */
+    EVP_MD_free(EVP_MD_fetch(NULL, "SHA2-256", NULL));
+    provider->openssl = OSSL_PROVIDER_load(NULL, "default");
+    if (provider->openssl == NULL || OSSL_PROVIDER_add_builtin(NULL, NAME, on_init) != 1) {
         crypto_error_set_openssl(error, "OpenSSL's default provider cannot be loaded");
         return false;
     }
@@ -156,7 +160,9 @@ void key_provider_free(struct key_provider *provider)
     if (provider->ours != NULL) {
         (void)OSSL_PROVIDER_unload(provider->ours);
     }
-    /* OpenSSL's default provider stays: unloaded, the process would be left with none. */
+    if (provider->openssl != NULL) {
+        (void)OSSL_PROVIDER_unload(provider->openssl);
+    }
     free(provider);
 }
 
