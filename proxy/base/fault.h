@@ -53,20 +53,20 @@
     X(LIMIT_HEADER_COUNT,    "limit_header_count",      431, "too many field lines")                        \
     X(LIMIT_URI_BYTES,       "limit_uri_bytes",         414, "the request target is too long")              \
     X(LIMIT_BODY_BYTES,      "limit_body_bytes",        413, "the body is too large")                       \
-    X(LIMIT_CONNECTIONS,     "limit_connections",       503, "too many conns")                              \
+    X(LIMIT_CONNECTIONS,     "limit_connections",       503, "too many connections")                              \
     X(LIMIT_MEMORY,          "limit_memory",            503, "out of memory")                               \
     X(TIMEOUT_HANDSHAKE,     "timeout_handshake",       0,   "the TLS handshake took too long")             \
     X(TIMEOUT_HEADER,        "timeout_header",          408, "the header section came too slowly")          \
     X(TIMEOUT_BODY,          "timeout_body",            408, "the body came below the minimum rate")        \
     X(TIMEOUT_SEND,          "timeout_send",            0,   "the client takes the response below the minimum rate") \
-    X(TIMEOUT_IDLE,          "timeout_idle",            0,   "the conn was idle too long")                  \
+    X(TIMEOUT_IDLE,          "timeout_idle",            0,   "the connection was idle too long")                  \
     X(TIMEOUT_TUNNEL,        "timeout_tunnel",          0,   "the tunnel was idle too long")                \
     X(TIMEOUT_RESPONSE,      "timeout_response",        504, "the backend did not answer in time")          \
     X(TIMEOUT_CONNECT,       "timeout_connect",         504, "the backend did not accept in time")          \
     X(DRAIN_DEADLINE,        "drain_deadline",          0,   "still open when the drain deadline came")     \
     /* transport */                                                                                         \
     X(CLIENT_GONE,           "client_gone",             0,   "the client closed before the exchange ended") \
-    X(CLIENT_RESET,          "client_reset",            0,   "the client reset the conn")                   \
+    X(CLIENT_RESET,          "client_reset",            0,   "the client reset the connection")                   \
     X(TLS_HANDSHAKE,         "tls_handshake",           0,   "the TLS handshake failed")                    \
     X(TLS_RECORD,            "tls_record",              0,   "a TLS record was refused")                    \
     X(TLS_TRUNCATED,         "tls_truncated",           0,   "the TLS stream ended without close_notify")   \
@@ -74,9 +74,9 @@
     X(PROXY_UNTRUSTED,       "proxy_untrusted",         0,   "a PROXY protocol header from an untrusted address") \
     /* routes and backends */                                                                               \
     X(NO_ROUTE,              "no_route",                404, "no route for this host and path")             \
-    X(MISDIRECTED,           "misdirected",             421, "this host is not served on this conn")        \
+    X(MISDIRECTED,           "misdirected",             421, "this host is not served on this connection")        \
     X(BACKEND_NAME,          "backend_name",            502, "the backend's name does not resolve")         \
-    X(BACKEND_REFUSED,       "backend_refused",         502, "the backend refused the conn")                \
+    X(BACKEND_REFUSED,       "backend_refused",         502, "the backend refused the connection")                \
     X(BACKEND_UNREACHABLE,   "backend_unreachable",     502, "the backend cannot be reached")               \
     X(BACKEND_RESET,         "backend_reset",           502, "the backend closed before it answered")       \
     X(BACKEND_TLS,           "backend_tls",             502, "the TLS handshake with the backend failed")   \

@@ -218,6 +218,19 @@ static void on_failed(void *self, enum stream_failure failure)
 
 /* ---- the PROXY header ---- */
 
+static void settle_address(struct client_conn *conn)
+{
+    const struct config_listener *config = conn->entry->config;
+    conn->address_slice = (slice){"", 0};
+    conn->is_trusted = false;
+    if (conn->has_address) {
+        conn->address_slice = cidr_write(&conn->address, conn->address_text);
+        conn->is_trusted =
+            cidr_any_has(config->trusted_proxies, config->trusted_proxy_count, &conn->address);
+    }
+}
+
+/* From here on the conn is the client's that the balancer names, and so is its trust. */
 static void take_proxy_address(struct client_conn *conn, const struct proxy_protocol *header)
 {
     if (header->is_local) {
@@ -225,8 +238,7 @@ static void take_proxy_address(struct client_conn *conn, const struct proxy_prot
     }
     conn->has_address = cidr_address_of((const struct sockaddr *)&header->source, &conn->address);
     conn->port = port_of(&header->source);
-    conn->address_slice =
-        conn->has_address ? cidr_write(&conn->address, conn->address_text) : (slice){"", 0};
+    settle_address(conn);
 }
 
 /* True when the header is complete and taken off. */
@@ -311,16 +323,11 @@ static uint16_t port_of(const struct sockaddr_storage *address)
 static void learn_addresses(struct client_conn *conn)
 {
     struct sockaddr_storage address;
-    const struct config_listener *config = conn->entry->config;
     if (stream_peer_address(conn->stream, &address)) {
         conn->has_address = cidr_address_of((struct sockaddr *)&address, &conn->address);
         conn->port = port_of(&address);
     }
-    if (conn->has_address) {
-        conn->address_slice = cidr_write(&conn->address, conn->address_text);
-        conn->is_trusted =
-            cidr_any_has(config->trusted_proxies, config->trusted_proxy_count, &conn->address);
-    }
+    settle_address(conn);
     if (stream_own_address(conn->stream, &address)) {
         (void)cidr_address_of((struct sockaddr *)&address, &conn->own_address);
         conn->listener_port = port_of(&address);

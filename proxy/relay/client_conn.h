@@ -38,7 +38,7 @@ struct client_conn {
     struct deadline deadline;
     struct cidr_address address;
     bool has_address; /* false: a unix socket */
-    bool is_trusted;  /* the peer itself is inside trusted_proxies */
+    bool is_trusted;  /* inside trusted_proxies */
     char address_text[CIDR_TEXT_BYTES];
     slice address_slice;
     struct cidr_address own_address;

@@ -6,45 +6,12 @@
 #include "proxy/base/assert.h"
 #include "proxy/base/clock.h"
 #include "proxy/relay/error_page.h"
-#include "proxy/upstream/backend.h"
+#include "proxy/relay/exchange_account.h"
+#include "proxy/relay/exchange_state.h"
 
 enum {
-    ID_BYTES = 16, /* hex digits of an exchange's id */
     FREE_EXCHANGES_MAX = 256,
     ARENA_SPARE_BYTES = 64 * 1024, /* beside the heads of request and response */
-};
-
-enum phase {
-    PHASE_ROUTING,
-    PHASE_CONNECTING,
-    PHASE_WAITING, /* for the response */
-    PHASE_RESPONDING,
-    PHASE_TUNNEL,
-};
-
-struct relay_exchange {
-    struct exchange exchange;
-    struct relay_shared *shared;
-    struct client_conn *conn;
-    struct relay_exchange *next_free;
-    enum phase phase;
-    enum fault_code fault;
-    unsigned status; /* of the response; 0: none */
-    struct checkout checkout;
-    struct proxy_protocol proxied; /* what a backend with PROXY protocol is told */
-    size_t backend;                /* index; SIZE_MAX: none */
-    const struct config_route *route;
-    struct request_identity identity;
-    slice protocol; /* the codec's own name; a literal */
-    char id[ID_BYTES];
-    bool is_first; /* of its conn: the handshake's time is logged with it */
-    bool is_logged;
-    uint64_t head_us; /* when the head was complete */
-    uint64_t sent_us; /* when the request was handed to a conn; 0: not yet */
-    uint64_t first_byte_us;
-    uint64_t tunnel_moved; /* bytes at the last look */
-    struct deadline tunnel_idle;
-    struct loop_post post_reap;
 };
 
 static const struct exchange_driver driver;
@@ -68,6 +35,7 @@ static void reap(void *self)
     body_fini(&relayed->exchange.request_body);
     body_fini(&relayed->exchange.response_body);
     arena_reset(&relayed->exchange.arena);
+    exchange_forget(relayed);
     if (shared->free_exchange_count >= FREE_EXCHANGES_MAX) {
         free(relayed);
         return;
@@ -101,7 +69,7 @@ static struct relay_exchange *take_free(struct relay_shared *shared)
 static void make_id(struct relay_exchange *relayed)
 {
     static const char digits[] = "0123456789abcdef";
-    uint8_t bytes[ID_BYTES / 2];
+    uint8_t bytes[EXCHANGE_ID_BYTES / 2];
     relayed->shared->random.fill(relayed->shared->random.self, bytes, sizeof(bytes));
     for (size_t i = 0; i < sizeof(bytes); i++) {
         relayed->id[2 * i] = digits[bytes[i] >> 4];
@@ -141,90 +109,6 @@ struct exchange *relay_exchange_open(struct client_conn *conn)
     return exchange;
 }
 
-static slice text_or_empty(const char *text)
-{
-    return text != NULL ? slice_of(text) : (slice){"", 0};
-}
-
-static void fill_timings(const struct relay_exchange *relayed, struct exchange_facts *facts)
-{
-    uint64_t began_us = relayed->exchange.began_us;
-    bool has_head = relayed->head_us > 0;
-    bool was_sent = relayed->sent_us > 0;
-    facts->tls_us = relayed->is_first && facts->is_tls ? relayed->conn->tls_us : ACCESS_LOG_NEVER;
-    facts->header_us = has_head ? relayed->head_us - began_us : ACCESS_LOG_NEVER;
-    facts->queue_us = ACCESS_LOG_NEVER;
-    bool was_dialled = was_sent && !relayed->checkout.is_reused;
-    facts->connect_us = was_dialled ? relayed->checkout.connect_us : ACCESS_LOG_NEVER;
-    bool has_response = relayed->first_byte_us > 0;
-    facts->first_byte_us =
-        has_response ? relayed->first_byte_us - relayed->sent_us : ACCESS_LOG_NEVER;
-    facts->total_us = now_us(relayed) - began_us;
-}
-
-static void fill_facts(const struct relay_exchange *relayed, struct exchange_facts *facts)
-{
-    const struct exchange *exchange = &relayed->exchange;
-    const struct client_conn *conn = relayed->conn;
-    const struct message *request = exchange->request;
-    const struct config *config = relayed->shared->config;
-    const struct field *agent = fields_find(&request->fields, FIELD_USER_AGENT);
-    *facts = (struct exchange_facts){
-        .end_wall_us = clock_wall_us(),
-        .id = {relayed->id, ID_BYTES},
-        .request_id = relayed->identity.id,
-        .trace_id = relayed->identity.trace_id,
-        .client = conn->address_slice,
-        .listener = slice_of(conn->entry->config->name),
-        .is_tls = conn->tls.version != NULL,
-        .tls_version = text_or_empty(conn->tls.version),
-        .tls_cipher = text_or_empty(conn->tls.cipher),
-        .tls_group = slice_of(conn->tls.group),
-        .tls_is_resumed = conn->tls.is_resumed,
-        .sni = text_or_empty(conn->tls.server_name),
-        .client_subject = text_or_empty(conn->tls.client_subject),
-        .method = request->method_name,
-        .host = request->authority,
-        .path = request->path,
-        .has_query = request->query.len > 0,
-        .user_agent = agent != NULL ? agent->value : (slice){"", 0},
-        .protocol = relayed->protocol,
-        .status = relayed->status,
-        .bytes_in = exchange->request_body.moved_in,
-        .bytes_out = exchange->response_body.moved_out,
-        .route = relayed->route != NULL ? text_or_empty(relayed->route->path) : (slice){"", 0},
-        .backend = relayed->backend != SIZE_MAX ? slice_of(config->backends[relayed->backend].name)
-                                                : (slice){"", 0},
-        .server = text_or_empty(relayed->checkout.server_url),
-        .retries = relayed->checkout.retries,
-        .is_tunnel = relayed->phase == PHASE_TUNNEL,
-        .fault = relayed->fault,
-    };
-    fill_timings(relayed, facts);
-}
-
-static void account(struct relay_exchange *relayed)
-{
-    struct relay_shared *shared = relayed->shared;
-    struct counters *counters = shared->counters;
-    counter_sub(counters, COUNTER_EXCHANGES_OPEN, 1);
-    counter_add(counters, COUNTER_EXCHANGES, 1);
-    counter_add(counters, COUNTER_BYTES_IN, relayed->exchange.request_body.moved_in);
-    counter_add(counters, COUNTER_BYTES_OUT, relayed->exchange.response_body.moved_out);
-    counter_add(counters, COUNTER_RETRIES, relayed->checkout.retries);
-    if (relayed->phase == PHASE_TUNNEL) {
-        counter_sub(counters, COUNTER_TUNNELS_OPEN, 1);
-    }
-    if (relayed->fault != FAULT_NONE) {
-        counter_fault(counters, relayed->fault);
-    }
-    if (shared->access_log.log != NULL) {
-        struct exchange_facts facts;
-        fill_facts(relayed, &facts);
-        access_log_add(&shared->access_log, &facts);
-    }
-}
-
 /* Over when both codecs have let go. */
 static void end_if_over(struct relay_exchange *relayed)
 {
@@ -249,6 +133,9 @@ static void let_requester_go(struct relay_exchange *relayed)
 
 static bool fill_body(struct exchange *exchange, slice bytes)
 {
+    if (bytes.len == 0) {
+        return true;
+    }
     size_t room = 0;
     char *at = body_room(&exchange->response_body, &room);
     if (at == NULL || room < bytes.len) {
@@ -259,22 +146,44 @@ static bool fill_body(struct exchange *exchange, slice bytes)
     return true;
 }
 
+/* What the backend is told as Host instead of the client's own; empty: the client's own. Of several
+ * servers the first one names the backend: the request may go to any of them. */
+static slice sent_authority(const struct config_backend *backend)
+{
+    if (backend->host_header != CONFIG_HOST_HEADER_BACKEND || backend->servers[0].host == NULL) {
+        return (slice){"", 0};
+    }
+    slice url = slice_of(backend->servers[0].url);
+    slice rest = slice_from(url, slice_find(url, ':') + 1);
+    while (rest.len > 0 && rest.at[0] == '/') {
+        rest = slice_from(rest, 1);
+    }
+    return slice_first(rest, slice_find(rest, '/'));
+}
+
+static slice client_authority(const struct relay_exchange *relayed)
+{
+    bool was_ruled = relayed->identity.client_authority.len > 0;
+    return was_ruled ? relayed->identity.client_authority : relayed->exchange.request->authority;
+}
+
 /* The rules that hold for each response, ours and the backend's. */
 static enum status rule_response(struct relay_exchange *relayed)
 {
     struct exchange *exchange = &relayed->exchange;
     struct relay_shared *shared = relayed->shared;
-    const struct config *config = shared->config;
     bool is_ours = relayed->first_byte_us == 0;
+    const struct config_backend *backend =
+        is_ours ? NULL : &shared->config->backends[relayed->backend];
     slice date = arena_copy(&exchange->arena, date_field_at(&shared->date, clock_wall_us()));
     if (date.at == NULL) {
         return STATUS_NOMEM;
     }
     const struct response_facts facts = {
         .is_tls = relayed->conn->tls.version != NULL,
-        .client_authority = exchange->request->authority,
-        .backend_authority = {"", 0},
-        .secure_cookies = !is_ours && config->backends[relayed->backend].secure_cookies,
+        .client_authority = client_authority(relayed),
+        .backend_authority = backend != NULL ? sent_authority(backend) : (slice){"", 0},
+        .secure_cookies = backend != NULL && backend->secure_cookies,
         .date = date,
     };
     return response_rules_apply(&relayed->conn->entry->response_rules, &facts, exchange->response,
@@ -284,7 +193,7 @@ static enum status rule_response(struct relay_exchange *relayed)
 static void abandon(struct relay_exchange *relayed)
 {
     struct responder *responder = relayed->exchange.responder;
-    account(relayed);
+    exchange_account(relayed);
     relayed->is_logged = true;
     if (responder != NULL) {
         responder->calls->abandon(responder);
@@ -316,15 +225,15 @@ static void answer_fault(struct relay_exchange *relayed, enum fault_code fault)
     const struct field *accept = fields_find(&exchange->request->fields, FIELD_ACCEPT);
     const struct error_page_facts facts = {
         .fault = fault,
-        .id = {relayed->id, ID_BYTES},
+        .id = {relayed->id, EXCHANGE_ID_BYTES},
         .accept = accept != NULL ? accept->value : (slice){"", 0},
+        .is_head = exchange->request->method == METHOD_HEAD,
     };
     slice body = {"", 0};
     relayed->first_byte_us = 0;
     *exchange->response = (struct message){0};
-    bool is_head = exchange->request->method == METHOD_HEAD;
     if (error_page_make(&facts, exchange->response, &body, &exchange->arena) != STATUS_OK ||
-        rule_response(relayed) != STATUS_OK || (!is_head && !fill_body(exchange, body))) {
+        rule_response(relayed) != STATUS_OK || !fill_body(exchange, body)) {
         abandon(relayed);
         return;
     }
@@ -369,20 +278,18 @@ static enum fault_code rule_request(struct relay_exchange *relayed)
     const struct client_conn *conn = relayed->conn;
     const struct config_backend *backend = &relayed->shared->config->backends[relayed->backend];
     struct request_rules rules = conn->entry->request_rules;
-    if (backend->host_header == CONFIG_HOST_HEADER_BACKEND && backend->servers[0].host != NULL) {
-        rules.backend_authority = slice_of(backend->servers[0].host);
-    }
+    rules.backend_authority = sent_authority(backend);
     const struct request_facts facts = {
         .client_address = conn->address_slice,
         .client_is_trusted = conn->is_trusted,
         .listener_port = conn->listener_port,
         .is_tls = conn->tls.version != NULL,
-        .tls_version = text_or_empty(conn->tls.version),
-        .tls_cipher = text_or_empty(conn->tls.cipher),
+        .tls_version = exchange_text(conn->tls.version),
+        .tls_cipher = exchange_text(conn->tls.cipher),
         .tls_group = slice_of(conn->tls.group),
         .tls_is_resumed = conn->tls.is_resumed,
-        .client_certificate = text_or_empty(conn->tls.client_cert),
-        .id = {relayed->id, ID_BYTES},
+        .client_certificate = exchange_text(conn->tls.client_cert),
+        .id = {relayed->id, EXCHANGE_ID_BYTES},
     };
     enum status status =
         request_rules_apply(&rules, &facts, &relayed->shared->random, exchange->request,
@@ -482,17 +389,22 @@ static void begin_tunnel(struct relay_exchange *relayed)
 static void on_response(struct exchange *exchange)
 {
     struct relay_exchange *relayed = relayed_of(exchange);
+    bool is_tunnel = exchange->response->framing.kind == FRAMING_TUNNEL;
     relayed->first_byte_us = now_us(relayed);
-    if (exchange->response->framing.kind == FRAMING_TUNNEL) {
-        begin_tunnel(relayed);
-    } else if (exchange->request->upgrade.len > 0) {
+    if (!is_tunnel && exchange->request->upgrade.len > 0) {
         body_end(&exchange->request_body); /* refused: nothing follows the head */
     }
     if (rule_response(relayed) != STATUS_OK) {
         answer_fault(relayed, FAULT_LIMIT_MEMORY);
         return;
     }
+    if (is_tunnel) {
+        begin_tunnel(relayed);
+    }
     respond(relayed);
+    if (is_tunnel && exchange->responder != NULL) {
+        exchange_keep_little(relayed);
+    }
 }
 
 static void on_request_failed(struct exchange *exchange, enum fault_code fault, bool is_unsent)
@@ -527,7 +439,7 @@ static void on_responded(struct exchange *exchange, enum fault_code fault)
     }
     if (!relayed->is_logged) {
         relayed->is_logged = true;
-        account(relayed);
+        exchange_account(relayed);
     }
     /* A requester whose both directions are complete is about to let go by itself, and its conn
      * can be used again. */
