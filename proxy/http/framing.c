@@ -333,9 +333,12 @@ static enum fault_code decide_authority(struct message *request, struct arena *a
     if (survey->hosts > 1) {
         return FAULT_HOST_REPEATED;
     }
+    if (survey->hosts == 0 && !may_lack_host) {
+        return FAULT_HOST_MISSING;
+    }
     if (survey->hosts == 0) {
-        return may_lack_host ? set_authority(request, request->authority, arena)
-                             : FAULT_HOST_MISSING;
+        bool is_valid = request->authority.len == 0 || authority_parse(request->authority, &parsed);
+        return is_valid ? set_authority(request, request->authority, arena) : FAULT_HOST_MALFORMED;
     }
     slice host = survey->host->value;
     if (!authority_parse(host, &parsed)) {

@@ -24,7 +24,7 @@ struct framing_verdict {
     bool close_after; /* the conn ends with this message */
 };
 
-/* The message's method, path and authority (of :authority or an absolute target; else empty) or
+/* The message's method, path and authority (:authority or an absolute target's; else empty) or
  * its status are set before. Reads Content-Length, Transfer-Encoding, Connection, Upgrade, TE,
  * Expect, Keep-Alive, Host, sets message->framing, upgrade, expects_continue, accepts_trailers,
  * authority, and removes the hop-by-hop fields and those that Connection names. FAULT_NONE or the

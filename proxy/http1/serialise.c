@@ -140,7 +140,9 @@ bool http1_response_is_chunked(const struct message *response, const struct http
 
 bool http1_response_ends_conn(const struct message *response, const struct http1_sending *sending)
 {
-    return sending->close || (is_open_ended(response, sending) && sending->to_http10);
+    bool is_interim = response->status < 200;
+    return !is_interim &&
+           (sending->close || (is_open_ended(response, sending) && sending->to_http10));
 }
 
 static enum fault_code put_response_framing(struct line_writer *writer,
