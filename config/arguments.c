@@ -38,6 +38,9 @@ static const struct {
                              "PEM file of CAs that https servers are verified by"},
     [ARGUMENT_TRUSTED_PROXIES] = {"--trusted-proxies", "SALLYPORT_TRUSTED_PROXIES",
                                   "networks whose X-Forwarded-* fields are believed, with commas"},
+    [ARGUMENT_SESSION_HEADER] = {"--session-header", "SALLYPORT_SESSION_HEADER",
+                                 "on tells the backend the negotiated TLS session in "
+                                 "Sallyport-Session; default off"},
     [ARGUMENT_BODY_LIMIT] = {"--body-limit", "SALLYPORT_BODY_LIMIT",
                              "the largest request body; default 100MiB"},
     [ARGUMENT_DRAIN] = {"--drain", "SALLYPORT_DRAIN",
@@ -229,6 +232,7 @@ static void write_listeners(struct writer *writer)
         write_line(writer, "    trusted_proxies:");
         write_values(writer, "      - ", ARGUMENT_TRUSTED_PROXIES, NULL, NULL);
     }
+    write_value(writer, "    session_header: ", ARGUMENT_SESSION_HEADER, NULL);
     write_line(writer, "    routes:");
     write_values(writer, "      - host: ", ARGUMENT_HOST, "*", "        backend: app");
     if (has(writer, ARGUMENT_REDIRECT)) {

@@ -39,6 +39,7 @@ enum argument {
     ARGUMENT_CLIENT_CA,       /* PEM file: client certificates are required */
     ARGUMENT_BACKEND_CA,      /* PEM file that https servers are verified by */
     ARGUMENT_TRUSTED_PROXIES, /* networks, with commas */
+    ARGUMENT_SESSION_HEADER,  /* on or off: Sallyport-Session to the backend */
     ARGUMENT_BODY_LIMIT,      /* limits.body_bytes */
     ARGUMENT_DRAIN,           /* timeouts.drain */
     ARGUMENT_WORKERS,

@@ -191,7 +191,7 @@ struct config_listener {
     bool hsts_subdomains;
     enum config_security_headers security_headers;
     bool forwarded;      /* send Forwarded (RFC 7239) beside X-Forwarded-* */
-    bool session_header; /* tell the backend the negotiated session in X-TLS-Session */
+    bool session_header; /* tell the backend the negotiated session in Sallyport-Session */
     struct place place;
 };
 

@@ -242,7 +242,7 @@ static const struct schema_key LISTENER_KEYS[] = {
      .fallback = "off",
      AT(listener, session_header),
      .doc = "Tells the backend the negotiated TLS session (version, cipher, group, resumed) in "
-            "X-TLS-Session; stripped from clients either way."},
+            "Sallyport-Session; stripped from clients either way."},
     {.name = "backend",
      .type = SCHEMA_BACKEND,
      .availability = SCHEMA_LATER,
