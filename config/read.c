@@ -413,8 +413,12 @@ static const char *read_plain(struct reader *reader, const struct slot *slot, co
         ((struct config_pin *)out)->place = slot->place;
         return value_pin(text, ((struct config_pin *)out)->sha256);
     case SCHEMA_ADDRESS: {
-        const char *wrong = value_address(reader->memory, text, out);
-        ((struct config_address *)out)->place = slot->place;
+        struct config_address *address = out;
+        const char *wrong = value_address(reader->memory, text, address);
+        address->place = slot->place;
+        if (wrong != NULL) {
+            address->kind = CONFIG_ADDRESS_NONE; /* so that nothing clashes with half an address */
+        }
         return wrong;
     }
     case SCHEMA_NETWORK: {
@@ -531,6 +535,7 @@ static void read_switch(struct reader *reader, const struct slot *slot,
                         const struct yaml_node *node)
 {
     bool *on = (bool *)(slot->container + slot->key->beside);
+    *on = true;
     if (node->kind == YAML_SCALAR && !is_null(node) && value_flag(node->text, on) != NULL) {
         complain(reader, slot, node->text, "is neither off nor a group of keys");
     }

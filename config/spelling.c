@@ -1,6 +1,7 @@
 /* config/spelling.c · SPDX-License-Identifier: Apache-2.0 */
 #include "config/spelling.h"
 
+#include <stdint.h>
 #include <string.h>
 
 enum { WORD_MAX = 63 };
@@ -15,7 +16,7 @@ size_t spelling_distance(const char *a, const char *b)
     size_t a_len = strlen(a);
     size_t b_len = strlen(b);
     if (a_len > WORD_MAX || b_len > WORD_MAX) {
-        return WORD_MAX + 1;
+        return SIZE_MAX;
     }
     size_t rows[WORD_MAX + 1][WORD_MAX + 1];
     for (size_t i = 0; i <= a_len; i++) {

@@ -196,7 +196,7 @@ static void validate_addresses(const struct config *config, struct problem_list 
         for (size_t k = 0; k < i; k++) {
             const struct config_address *other = address_at(config, k, &other_owner);
             if (address_clashes(address, other)) {
-                problem_add(problems, &address->place,
+                problem_add(problems, place_or(&address->place, &other->place),
                             "'%s' clashes with '%s' of '%s' at line %u; expected another address "
                             "or port",
                             shown(address->text), shown(other->text), other_owner,
