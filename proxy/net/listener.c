@@ -21,8 +21,7 @@ static void on_ready(void *self, unsigned events)
     (void)events;
     struct listener *listener = self;
     for (int count = 0; count < ACCEPTS_MAX && !listener->is_paused; count++) {
-        int descriptor =
-            accept4(listener->descriptor, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int descriptor = accept4(listener->descriptor, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (descriptor >= 0) {
             listener->events->on_accept(listener->self, descriptor);
             continue;

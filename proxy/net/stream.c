@@ -495,11 +495,6 @@ bool stream_is_tls(const struct stream *stream)
     return stream->ssl != NULL;
 }
 
-SSL *stream_ssl(const struct stream *stream)
-{
-    return stream->ssl;
-}
-
 bool stream_peer_address(const struct stream *stream, struct sockaddr_storage *out)
 {
     socklen_t len = sizeof(*out);

@@ -17,7 +17,6 @@
  */
 #pragma once
 
-#include <openssl/types.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,7 +27,9 @@
 #include "proxy/net/loop.h"
 
 struct stream;
+struct tls_client;
 struct tls_facts;
+struct tls_server;
 
 enum stream_failure {
     STREAM_FINE,
@@ -67,10 +68,13 @@ void stream_set_owner(struct stream *stream, const struct stream_events *events,
 /* Gives back bytes that were read too far, before any further read. */
 MUST_CHECK enum status stream_unread(struct stream *stream, slice bytes);
 
-/* From here on the stream speaks TLS, as server or as client by how `ssl` was set up, and owns
- * `ssl`. Call on an open stream that has nothing left to be read by its owner; on_open or
- * on_failed follows. STATUS_NOMEM: nothing changed but `ssl` is freed. */
-MUST_CHECK enum status stream_start_tls(struct stream *stream, SSL *ssl);
+/* From here on the stream speaks TLS. Call on an open stream that has nothing left to be read by
+ * its owner; on_open or on_failed follows. STATUS_NOMEM: nothing changed. */
+MUST_CHECK enum status stream_start_tls_server(struct stream *stream, struct tls_server *server);
+
+/* The same as the client; `name` is whom the certificate must be for. */
+MUST_CHECK enum status stream_start_tls_client(struct stream *stream, struct tls_client *client,
+                                               const char *name);
 
 /* Moves up to `room` bytes to `at`. STATUS_OK: some were moved. STATUS_AGAIN: on_readable follows.
  * STATUS_END: the peer will send no more. STATUS_BROKEN: see stream_failure. */
@@ -113,8 +117,9 @@ bool stream_is_tls(const struct stream *stream);
 /* What the handshake agreed on. Only for an open TLS stream. */
 void stream_tls_facts(const struct stream *stream, struct tls_facts *facts);
 
-/* For facts that only the TLS object knows (chosen ALPN and the like). NULL for a plain stream. */
-SSL *stream_ssl(const struct stream *stream);
+/* The verified peer certificate as a Client-Cert value (RFC 9440 §2.2), malloc'ed; NULL: there is
+ * none, or no memory. */
+char *stream_peer_certificate(const struct stream *stream);
 
 /* The peer's and our own address. False: the socket is gone. */
 bool stream_peer_address(const struct stream *stream, struct sockaddr_storage *out);

@@ -16,7 +16,9 @@
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
 
+#include "crypto/tls_client.h"
 #include "crypto/tls_facts.h"
+#include "crypto/tls_server.h"
 #include "proxy/net/stream_state.h"
 
 enum {
@@ -133,8 +135,12 @@ static int on_async_answer(SSL *ssl, void *self)
     return 1;
 }
 
-enum status stream_start_tls(struct stream *stream, SSL *ssl)
+/* Takes over `ssl`. */
+static enum status start_tls(struct stream *stream, SSL *ssl)
 {
+    if (ssl == NULL) {
+        return STATUS_NOMEM;
+    }
     BIO_METHOD *method = stream_bio_method();
     BIO *bio = method != NULL ? BIO_new(method) : NULL;
     if (bio == NULL) {
@@ -154,6 +160,17 @@ enum status stream_start_tls(struct stream *stream, SSL *ssl)
         loop_post(stream->loop, &stream->post_step);
     }
     return STATUS_OK;
+}
+
+enum status stream_start_tls_server(struct stream *stream, struct tls_server *server)
+{
+    return start_tls(stream, tls_server_ssl_new(server));
+}
+
+enum status stream_start_tls_client(struct stream *stream, struct tls_client *client,
+                                    const char *name)
+{
+    return start_tls(stream, tls_client_ssl_new(client, name));
 }
 
 static void fail(struct stream *stream, enum stream_failure failure, const char *reason)
@@ -376,4 +393,10 @@ bool stream_tls_free(struct stream *stream)
 void stream_tls_facts(const struct stream *stream, struct tls_facts *facts)
 {
     tls_facts_read(facts, stream->ssl);
+}
+
+char *stream_peer_certificate(const struct stream *stream)
+{
+    size_t len = 0;
+    return tls_client_cert_value(stream->ssl, &len);
 }

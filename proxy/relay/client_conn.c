@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 
-#include "crypto/tls_server.h"
 #include "proxy/relay/error_page.h"
 #include "proxy/relay/relay_exchange.h"
 
@@ -136,8 +135,7 @@ static void keep_tls_facts(struct client_conn *conn)
     };
     memcpy(conn->tls.group, facts.group, sizeof(conn->tls.group));
     if (facts.is_peer_verified) {
-        size_t len = 0;
-        conn->tls.client_cert = tls_client_cert_value(stream_ssl(conn->stream), &len);
+        conn->tls.client_cert = stream_peer_certificate(conn->stream);
         conn->tls.client_subject = strdup(facts.peer_subject);
     }
     enum counter counter = facts.is_resumed ? COUNTER_HANDSHAKES_RESUMED : COUNTER_HANDSHAKES_FULL;
@@ -151,8 +149,7 @@ static void on_handshake_deadline(void *self)
 
 static void start_tls(struct client_conn *conn)
 {
-    SSL *ssl = tls_server_ssl_new(conn->entry->tls);
-    if (ssl == NULL || stream_start_tls(conn->stream, ssl) != STATUS_OK) {
+    if (stream_start_tls_server(conn->stream, conn->entry->tls) != STATUS_OK) {
         refuse(conn, FAULT_LIMIT_MEMORY, "");
     }
 }

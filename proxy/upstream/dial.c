@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <sys/un.h>
 
-#include "crypto/tls_client.h"
 #include "proxy/upstream/server.h"
 
 struct dial {
@@ -76,9 +75,8 @@ static void start_tls(struct dial *dial)
     const struct config_backend_tls *settings = &dial->server->backend->tls;
     const struct config_server *server = dial->server->config;
     const char *name = settings->server_name != NULL ? settings->server_name : server->host;
-    SSL *ssl = tls_client_ssl_new(dial->server->tls, name);
     dial->is_handshaking = true;
-    if (ssl == NULL || stream_start_tls(dial->stream, ssl) != STATUS_OK) {
+    if (stream_start_tls_client(dial->stream, dial->server->tls, name) != STATUS_OK) {
         end(dial, FAULT_LIMIT_MEMORY);
     }
 }
