@@ -125,10 +125,9 @@ static const struct schema_choice SECURITY_HEADERS[] = {
      "strict-origin-when-cross-origin",
      SCHEMA_NOW},
     {"strict", CONFIG_SECURITY_HEADERS_STRICT,
-     "X-Content-Type-Options: nosniff, X-Frame-Options: DENY, Referrer-Policy: no-referrer, "
-     "Cross-Origin-Opener-Policy: same-origin, Permissions-Policy: camera=(), geolocation=(), "
-     "microphone=(), Content-Security-Policy: frame-ancestors 'none'; object-src 'none'; "
-     "base-uri 'self'",
+     "those of `basic`, X-Permitted-Cross-Domain-Policies: none, Cross-Origin-Opener-Policy: "
+     "same-origin-allow-popups, and a Permissions-Policy that leaves camera, microphone, "
+     "geolocation and display-capture to the own origin, payment and usb to nobody",
      SCHEMA_NOW},
 };
 
