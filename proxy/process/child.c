@@ -101,14 +101,16 @@ enum status child_start(struct child *child, struct spawn_order *order)
     return STATUS_OK;
 }
 
-void child_send(struct child *child, const struct channel_message *message)
+bool child_send(struct child *child, const struct channel_message *message)
 {
     if (child->channel < 0) {
-        return;
+        return false;
     }
-    if (channel_send(child->channel, message) == STATUS_AGAIN) {
-        child_kill(child); /* it has not read for thousands of messages */
+    enum status status = channel_send(child->channel, message);
+    if (status == STATUS_AGAIN) {
+        child_kill(child);
     }
+    return status == STATUS_OK;
 }
 
 void child_on_exit(struct child *child)
@@ -126,7 +128,7 @@ static void on_respawn(void *self)
 {
     struct child *child = self;
     child->restarts++;
-    child->events.on_respawn(child->events.self, child);
+    child->events.on_respawn(child->events.respawn_self, child);
 }
 
 uint64_t child_respawn_later(struct child *child)

@@ -28,8 +28,9 @@ struct child_events {
     void (*on_message)(void *self, struct child *child, const struct channel_message *message);
     /* It said something that the channel does not allow; it is killed already. */
     void (*on_garbage)(void *self, struct child *child);
-    void (*on_respawn)(void *self, struct child *child); /* the delay is over: start it */
     void *self;
+    void (*on_respawn)(void *respawn_self, struct child *child); /* the delay is over: start it */
+    void *respawn_self;
 };
 
 struct child {
@@ -55,8 +56,9 @@ void child_init(struct child *child, struct loop *loop, const char *role, size_t
 /* Starts the process. `order` says all but title and channel. */
 MUST_CHECK enum status child_start(struct child *child, struct spawn_order *order);
 
-/* Sends; the descriptors stay the caller's. A child that cannot be told is killed. */
-void child_send(struct child *child, const struct channel_message *message);
+/* Sends; the descriptors stay the caller's. A child that does not read is killed. False: it was not
+ * told, and is ending. */
+bool child_send(struct child *child, const struct channel_message *message);
 
 /* The process has ended (waited for). Closes the channel. */
 void child_on_exit(struct child *child);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { LOG_FILE_MODE = 0640, ABOVE_STANDARD = 3 };
@@ -36,16 +37,18 @@ enum log_format log_settings_access_format(const struct config_log *settings, in
     return settings->access == CONFIG_LOG_ACCESS_TEXT ? LOG_TEXT : LOG_JSON;
 }
 
+/* Pipes and terminals are opened anew. Files are not: two file offsets would overwrite each other's
+ * lines. Sockets cannot be, nor can a pipe of another user's. */
 static int open_standard(int number)
 {
+    struct stat facts;
     char path[32];
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", number);
-    int descriptor = open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (descriptor >= 0) {
-        return descriptor;
+    int descriptor = -1;
+    if (fstat(number, &facts) == 0 && (S_ISFIFO(facts.st_mode) || S_ISCHR(facts.st_mode))) {
+        descriptor = open(path, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     }
-    /* A socket, or a pipe of another user's: shared as it is. */
-    return fcntl(number, F_DUPFD_CLOEXEC, ABOVE_STANDARD);
+    return descriptor >= 0 ? descriptor : fcntl(number, F_DUPFD_CLOEXEC, ABOVE_STANDARD);
 }
 
 int log_settings_open(const struct config_log *settings, struct process_error *error)

@@ -1,0 +1,267 @@
+/* proxy/process/roster.c · SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/process/roster.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { KEYHOLDER_GRACE_MS = 1000, POLL_MS = 5 };
+
+static void on_respawn(void *self, struct child *child);
+
+enum status roster_init(struct roster *roster, const struct roster_supplies *supplies,
+                        size_t worker_count, const struct child_events *events)
+{
+    struct child_events worker_events = *events;
+    *roster = (struct roster){.supplies = *supplies,
+                              .has_keyholder = supplies->config->certificate_count > 0};
+    /* The roster starts children again; what they say is the master's to hear. */
+    worker_events.on_respawn = on_respawn;
+    worker_events.respawn_self = roster;
+    child_init(&roster->keyholder, supplies->loop, "keyholder", 0, &worker_events);
+    roster->workers = calloc(worker_count, sizeof(*roster->workers));
+    if (roster->workers == NULL) {
+        return STATUS_NOMEM;
+    }
+    roster->worker_count = worker_count;
+    for (size_t i = 0; i < worker_count; i++) {
+        char role[32];
+        (void)snprintf(role, sizeof(role), "worker %zu", i + 1);
+        child_init(&roster->workers[i], supplies->loop, role, i, &worker_events);
+    }
+    return STATUS_OK;
+}
+
+void roster_fini(struct roster *roster)
+{
+    free(roster->workers);
+    *roster = (struct roster){0};
+}
+
+/* ---- handing over ---- */
+
+static struct channel_message with_descriptor(enum channel_kind kind, int descriptor)
+{
+    return (struct channel_message){
+        .kind = kind, .descriptors = {descriptor}, .descriptor_count = 1};
+}
+
+static void send_kind(struct child *child, enum channel_kind kind)
+{
+    (void)child_send(child, &(struct channel_message){.kind = kind});
+}
+
+/* Each worker may use every key: the ids are the indexes of the certificates. */
+static size_t write_key_ids(const struct roster *roster, char *room)
+{
+    size_t count = roster->supplies.config->certificate_count;
+    count = count > CHANNEL_PAYLOAD_MAX / 4 ? CHANNEL_PAYLOAD_MAX / 4 : count;
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t id[4] = {(uint8_t)(i >> 24), (uint8_t)(i >> 16), (uint8_t)(i >> 8),
+                               (uint8_t)i};
+        memcpy(room + 4 * i, id, sizeof(id));
+    }
+    return 4 * count;
+}
+
+void roster_connect_keys(struct roster *roster, struct child *worker)
+{
+    if (!roster->has_keyholder || roster->keyholder.channel < 0 || worker->channel < 0) {
+        return; /* whoever is missing is connected when it is started */
+    }
+    int keyholder_end = -1;
+    int worker_end = -1;
+    if (channel_pair(&keyholder_end, &worker_end) != STATUS_OK) {
+        LOG_EVENT(roster->supplies.log, LOG_ERROR, "channel_failed",
+                  log_text("child", worker->role), log_text("reason", strerror(errno)));
+        return;
+    }
+    char ids[CHANNEL_PAYLOAD_MAX];
+    struct channel_message message = with_descriptor(CHANNEL_WORKER, keyholder_end);
+    message.number = (uint32_t)worker->index;
+    message.payload = (slice){ids, write_key_ids(roster, ids)};
+    /* A keyholder that cannot be told is dying: the next one is connected to all. */
+    if (child_send(&roster->keyholder, &message)) {
+        message = with_descriptor(CHANNEL_KEYS, worker_end);
+        (void)child_send(worker, &message);
+    }
+    (void)close(keyholder_end);
+    (void)close(worker_end);
+}
+
+static void send_listeners(struct roster *roster, struct child *worker)
+{
+    const struct listen_sockets *sockets = roster->supplies.sockets;
+    const int *descriptors = listen_sockets_of_worker(sockets, worker->index);
+    size_t count = listen_sockets_count(sockets);
+    for (size_t i = 0; i < count;) {
+        struct channel_message message = {.kind = CHANNEL_LISTENERS};
+        while (i < count && message.descriptor_count < CHANNEL_DESCRIPTORS_MAX) {
+            message.descriptors[message.descriptor_count++] = descriptors[i++];
+        }
+        (void)child_send(worker, &message);
+    }
+}
+
+/* ---- starting ---- */
+
+static enum status start_keyholder(struct roster *roster)
+{
+    const struct roster_supplies *supplies = &roster->supplies;
+    struct spawn_order order = {
+        .log = supplies->log_descriptor, .slots = -1, .account = &supplies->accounts->keyholder};
+    enum status status = child_start(&roster->keyholder, &order);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    struct channel_message message = with_descriptor(CHANNEL_BUNDLE, supplies->snapshot->key_file);
+    (void)child_send(&roster->keyholder, &message);
+    send_kind(&roster->keyholder, CHANNEL_START);
+    for (size_t i = 0; i < roster->worker_count; i++) {
+        roster_connect_keys(roster, &roster->workers[i]);
+    }
+    return STATUS_OK;
+}
+
+static enum status start_worker(struct roster *roster, struct child *worker)
+{
+    const struct roster_supplies *supplies = &roster->supplies;
+    struct spawn_order order = {.log = supplies->log_descriptor,
+                                .slots = slots_descriptor(supplies->slots),
+                                .account = &supplies->accounts->worker};
+    enum status status = child_start(worker, &order);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    struct channel_message message =
+        with_descriptor(CHANNEL_BUNDLE, supplies->snapshot->worker_file);
+    message.payload = slice_of(supplies->config->file);
+    (void)child_send(worker, &message);
+    roster_connect_keys(roster, worker);
+    send_listeners(roster, worker);
+    send_kind(worker, CHANNEL_START);
+    return STATUS_OK;
+}
+
+enum status roster_start(struct roster *roster)
+{
+    enum status status = roster->has_keyholder ? start_keyholder(roster) : STATUS_OK;
+    for (size_t i = 0; i < roster->worker_count && status == STATUS_OK; i++) {
+        status = start_worker(roster, &roster->workers[i]);
+    }
+    return status;
+}
+
+void roster_respawn(struct roster *roster, struct child *child)
+{
+    uint64_t delay_ms = child_respawn_later(child);
+    if (delay_ms > 0) {
+        LOG_EVENT(roster->supplies.log, LOG_WARN, "child_delayed", log_text("child", child->role),
+                  log_number("delay_ms", (int64_t)delay_ms),
+                  log_number("failures", child->failures));
+    }
+}
+
+static void on_respawn(void *self, struct child *child)
+{
+    struct roster *roster = self;
+    struct log *log = roster->supplies.log;
+    bool is_keyholder = child == &roster->keyholder;
+    enum status status = is_keyholder ? start_keyholder(roster) : start_worker(roster, child);
+    if (status == STATUS_OK) {
+        LOG_EVENT(log, LOG_INFO, "child_started", log_text("child", child->role),
+                  log_number("pid", child->pid));
+        return;
+    }
+    LOG_EVENT(log, LOG_ERROR, "child_not_started", log_text("child", child->role),
+              log_text("reason", strerror(errno)));
+    child->failures += 2; /* at least one: the next attempt must wait */
+    roster_respawn(roster, child);
+}
+
+/* ---- ending ---- */
+
+void roster_tell_workers(struct roster *roster, const struct channel_message *message)
+{
+    for (size_t i = 0; i < roster->worker_count; i++) {
+        (void)child_send(&roster->workers[i], message);
+    }
+}
+
+void roster_forget_respawns(struct roster *roster)
+{
+    for (size_t i = 0; i < roster->worker_count; i++) {
+        deadline_disarm(&roster->workers[i].respawn);
+    }
+}
+
+void roster_end_workers(struct roster *roster)
+{
+    for (size_t i = 0; i < roster->worker_count; i++) {
+        child_end(&roster->workers[i]);
+    }
+}
+
+void roster_kill_workers(struct roster *roster)
+{
+    for (size_t i = 0; i < roster->worker_count; i++) {
+        child_kill(&roster->workers[i]);
+    }
+}
+
+void roster_end_keyholder(struct roster *roster)
+{
+    if (roster->worker_count == 0) {
+        return;
+    }
+    child_end(&roster->keyholder);
+    for (int waited = 0; roster->keyholder.pid > 0; waited += POLL_MS) {
+        if (waitpid(roster->keyholder.pid, NULL, WNOHANG) != 0) {
+            return;
+        }
+        if (waited >= KEYHOLDER_GRACE_MS) {
+            child_kill(&roster->keyholder);
+            (void)waitpid(roster->keyholder.pid, NULL, 0);
+            return;
+        }
+        (void)usleep(POLL_MS * 1000);
+    }
+}
+
+/* ---- looking ---- */
+
+struct child *roster_find(struct roster *roster, pid_t pid)
+{
+    if (roster->keyholder.pid == pid) {
+        return &roster->keyholder;
+    }
+    for (size_t i = 0; i < roster->worker_count; i++) {
+        if (roster->workers[i].pid == pid) {
+            return &roster->workers[i];
+        }
+    }
+    return NULL;
+}
+
+bool roster_is_ready(const struct roster *roster)
+{
+    for (size_t i = 0; i < roster->worker_count; i++) {
+        if (roster->workers[i].state != CHILD_READY) {
+            return false;
+        }
+    }
+    return !roster->has_keyholder || roster->keyholder.state == CHILD_READY;
+}
+
+bool roster_workers_are_down(const struct roster *roster)
+{
+    for (size_t i = 0; i < roster->worker_count; i++) {
+        if (!child_is_down(&roster->workers[i])) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,74 @@
+/* proxy/process/roster.h
+ *
+ * All children of the master: the keyholder (when the configuration has certificates) and the
+ * workers. Knows what each is handed when it starts, and how they are connected.
+ *
+ * Owner: the master.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config/model.h"
+#include "proxy/base/log.h"
+#include "proxy/process/account.h"
+#include "proxy/process/child.h"
+#include "proxy/process/listen_sockets.h"
+#include "proxy/process/slots.h"
+#include "proxy/process/snapshot.h"
+
+/* What children are given. All borrowed. */
+struct roster_supplies {
+    struct loop *loop;
+    const struct config *config;
+    struct log *log;
+    int log_descriptor;
+    const struct accounts *accounts;
+    const struct snapshot *snapshot;
+    const struct listen_sockets *sockets;
+    const struct slots *slots;
+};
+
+/* Embedded; fields are for reading, except for roster.c. */
+struct roster {
+    struct roster_supplies supplies;
+    bool has_keyholder;
+    struct child keyholder;
+    struct child *workers;
+    size_t worker_count;
+};
+
+/* Makes the children, none of them running yet. on_respawn is the roster's own: leave it NULL. */
+MUST_CHECK enum status roster_init(struct roster *roster, const struct roster_supplies *supplies,
+                                   size_t worker_count, const struct child_events *events);
+void roster_fini(struct roster *roster);
+
+/* Starts all. SYS: errno; some may be running. */
+MUST_CHECK enum status roster_start(struct roster *roster);
+
+/* Starts a lost child again, now or after the delay that it has earned. */
+void roster_respawn(struct roster *roster, struct child *child);
+
+/* A fresh channel between the keyholder and a worker, if both are there. */
+void roster_connect_keys(struct roster *roster, struct child *worker);
+
+/* Sends one message to every worker. */
+void roster_tell_workers(struct roster *roster, const struct channel_message *message);
+
+/* No lost worker is started again from now on. */
+void roster_forget_respawns(struct roster *roster);
+
+/* Closes the channels of the workers, upon which they end; kills those that are left. */
+void roster_end_workers(struct roster *roster);
+void roster_kill_workers(struct roster *roster);
+
+/* Closes the keyholder's channel, and waits a moment for its end. */
+void roster_end_keyholder(struct roster *roster);
+
+/* NULL: not one of ours. */
+struct child *roster_find(struct roster *roster, pid_t pid);
+bool roster_is_ready(const struct roster *roster);
+bool roster_workers_are_down(const struct roster *roster);
