@@ -324,6 +324,41 @@ static void a_new_keyholder_takes_over(void **state)
     free_sides(&sides);
 }
 
+/* The keyholder dies at each stage of a crowd's handshakes: each ends, done or failed, and those
+ * that come after are served. */
+static void death_at_any_moment_is_survived(void **state)
+{
+    struct fixture *fixture = *state;
+    static struct rig_pair pairs[CROWD];
+    for (int stage = 0; stage < 12; stage++) {
+        const struct kind *kind = &KINDS[stage % KIND_COUNT];
+        struct sides sides = make_sides(fixture, kind);
+        for (size_t i = 0; i < CROWD; i++) {
+            rig_pair_init(&pairs[i], sides.server, sides.client, i % 7 != 0);
+        }
+        for (int turn = 0; turn < stage / KIND_COUNT; turn++) {
+            rig_turn(pairs, CROWD, fixture->keys);
+        }
+        rig_keyholder_kill(&fixture->keyholder);
+        rig_turn(pairs, CROWD, fixture->keys);
+        start_keyholder(fixture);
+        rig_run(pairs, CROWD, fixture->keys);
+        for (size_t i = 0; i < CROWD; i++) {
+            /* A client that failed leaves its server parked: resumed once more, then freed. */
+            while (pairs[i].parked) {
+                rig_turn(NULL, 0, fixture->keys);
+            }
+            if (SSL_waiting_for_async(pairs[i].server)) {
+                (void)SSL_do_handshake(pairs[i].server);
+            }
+            rig_pair_fini(&pairs[i]);
+        }
+        free_sides(&sides);
+        assert_int_equal(key_client_waiting(fixture->keys), 0);
+        assert_int_equal(run_crowd(fixture, kind), 0);
+    }
+}
+
 static void detaching_fails_what_was_never_sent(void **state)
 {
     struct fixture *fixture = *state;
@@ -497,6 +532,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(death_of_the_keyholder_fails_parked_handshakes_cleanly,
                                         set_up, tear_down_without_keyholder),
         cmocka_unit_test_setup_teardown(a_new_keyholder_takes_over, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(death_at_any_moment_is_survived, set_up, tear_down),
         cmocka_unit_test_setup_teardown(detaching_fails_what_was_never_sent, set_up, tear_down),
         cmocka_unit_test_setup_teardown(blocking_without_a_keyholder_fails_at_once, set_up,
                                         tear_down),

@@ -272,6 +272,17 @@ static inline bool rig_pair_is_over(const struct rig_pair *pair)
     return pair->failed || (pair->server_done && pair->client_done);
 }
 
+/* Whether there is nothing to do but wait for the keyholder. */
+static inline bool rig_all_wait(const struct rig_pair *pairs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!rig_pair_is_over(&pairs[i]) && !pairs[i].parked && !pairs[i].no_job) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* One turn of a worker's loop. */
 static inline void rig_turn(struct rig_pair *pairs, size_t count, struct key_client *keys)
 {
@@ -280,8 +291,9 @@ static inline void rig_turn(struct rig_pair *pairs, size_t count, struct key_cli
         rig_step_server(&pairs[i], keys);
     }
     key_client_flush(keys);
+    bool sleeps = key_client_waiting(keys) > 0 && rig_all_wait(pairs, count);
     struct pollfd polled = {.fd = key_client_descriptor(keys), .events = POLLIN};
-    if (polled.fd >= 0 && poll(&polled, 1, key_client_waiting(keys) > 0 ? 1000 : 0) > 0) {
+    if (polled.fd >= 0 && poll(&polled, 1, sleeps ? 1000 : 0) > 0) {
         key_client_on_readable(keys);
     }
 }
