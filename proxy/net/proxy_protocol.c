@@ -443,25 +443,53 @@ static void put_decimal(struct writer *writer, unsigned number)
     put(writer, digits + at, sizeof(digits) - at);
 }
 
-static bool is_same_family(const struct proxy_protocol *header)
+static bool is_ip(const struct sockaddr_storage *address)
 {
-    return !header->is_local && header->source.ss_family == header->destination.ss_family;
+    return address->ss_family == AF_INET || address->ss_family == AF_INET6;
+}
+
+/* RFC 4291 §2.5.5.2 */
+static void map_to_inet6(struct sockaddr_storage *address)
+{
+    struct sockaddr_in in;
+    memcpy(&in, address, sizeof(in));
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = in.sin_port};
+    in6.sin6_addr.s6_addr[10] = 0xff;
+    in6.sin6_addr.s6_addr[11] = 0xff;
+    memcpy(in6.sin6_addr.s6_addr + 12, &in.sin_addr, sizeof(in.sin_addr));
+    memcpy(address, &in6, sizeof(in6));
+}
+
+/* The header with its addresses in one family: a client of IPv6 may have come to an address of
+ * IPv4 by way of another proxy. AF_UNSPEC: they cannot be told. */
+static int unify_families(struct proxy_protocol *header)
+{
+    struct sockaddr_storage *source = &header->source;
+    struct sockaddr_storage *destination = &header->destination;
+    if (header->is_local) {
+        return AF_UNSPEC;
+    }
+    if (is_ip(source) && is_ip(destination) && source->ss_family != destination->ss_family) {
+        map_to_inet6(source->ss_family == AF_INET ? source : destination);
+    }
+    return source->ss_family == destination->ss_family ? source->ss_family : AF_UNSPEC;
 }
 
 size_t proxy_protocol_write_v1(const struct proxy_protocol *header, char *out, size_t room)
 {
     struct writer writer = {.out = out, .room = room};
-    int family = is_same_family(header) ? header->source.ss_family : AF_UNSPEC;
+    struct proxy_protocol unified = *header;
+    int family = unify_families(&unified);
     if (header->is_datagram || (family != AF_INET && family != AF_INET6)) {
         put_text(&writer, "PROXY UNKNOWN\r\n");
         return written(&writer);
     }
     put_text(&writer, family == AF_INET ? "PROXY TCP4 " : "PROXY TCP6 ");
-    put_address(&writer, &header->source);
-    put_address(&writer, &header->destination);
-    put_decimal(&writer, ntohs(port_of(&header->source)));
+    put_address(&writer, &unified.source);
+    put_address(&writer, &unified.destination);
+    put_decimal(&writer, ntohs(port_of(&unified.source)));
     put_text(&writer, " ");
-    put_decimal(&writer, ntohs(port_of(&header->destination)));
+    put_decimal(&writer, ntohs(port_of(&unified.destination)));
     put_text(&writer, "\r\n");
     return written(&writer);
 }
@@ -498,20 +526,19 @@ static void put_tls(struct writer *writer, const struct proxy_protocol *header)
 
 static unsigned put_addresses(struct writer *writer, const struct proxy_protocol *header)
 {
-    const struct sockaddr_storage *source = &header->source;
-    const struct sockaddr_storage *destination = &header->destination;
-    if (!is_same_family(header)) {
-        return FAMILY_UNSPEC;
-    }
-    if (source->ss_family == AF_UNIX) {
+    struct proxy_protocol unified = *header;
+    int unified_family = unify_families(&unified);
+    const struct sockaddr_storage *source = &unified.source;
+    const struct sockaddr_storage *destination = &unified.destination;
+    if (unified_family == AF_UNIX) {
         put(writer, ((const struct sockaddr_un *)source)->sun_path, UNIX_PATH_BYTES);
         put(writer, ((const struct sockaddr_un *)destination)->sun_path, UNIX_PATH_BYTES);
         return FAMILY_UNIX;
     }
-    if (source->ss_family != AF_INET && source->ss_family != AF_INET6) {
+    if (unified_family != AF_INET && unified_family != AF_INET6) {
         return FAMILY_UNSPEC;
     }
-    bool is_inet = source->ss_family == AF_INET;
+    bool is_inet = unified_family == AF_INET;
     size_t len = is_inet ? sizeof(struct in_addr) : sizeof(struct in6_addr);
     put(writer, address_of(source), len);
     put(writer, address_of(destination), len);

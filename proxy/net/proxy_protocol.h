@@ -44,8 +44,8 @@ struct proxy_protocol {
 MUST_CHECK enum status proxy_protocol_parse(slice bytes, struct proxy_protocol *out,
                                             size_t *consumed);
 
-/* Writes a header. Returns its length, or 0 if `room` is too small or an address cannot be said
- * in that version (v1: TCP over IPv4 or IPv6 only, both the same; anything else is UNKNOWN). The
- * second writes the TLVs of the fields that are set. */
+/* Writes a header. Returns its length, or 0 if `room` is too small. Addresses of IPv4 and IPv6
+ * mixed are told as IPv6. Version 1 tells TCP over IP only, and says UNKNOWN of anything else;
+ * version 2 tells unix paths too, and the TLVs of the fields that are set. */
 size_t proxy_protocol_write_v1(const struct proxy_protocol *header, char *out, size_t room);
 size_t proxy_protocol_write_v2(const struct proxy_protocol *header, char *out, size_t room);

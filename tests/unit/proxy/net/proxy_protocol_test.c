@@ -241,6 +241,27 @@ static void unix_paths_travel_in_v2_and_are_unknown_in_v1(void **state)
     assert_true(slice_equal((slice){out, len}, SLICE("PROXY UNKNOWN\r\n")));
 }
 
+static void mixed_families_are_told_as_ipv6(void **state)
+{
+    (void)state;
+    struct proxy_protocol header = {.version = 2};
+    struct proxy_protocol again;
+    size_t consumed;
+    char out[512];
+    struct sockaddr_in6 *source = (struct sockaddr_in6 *)&header.source;
+    struct sockaddr_in *destination = (struct sockaddr_in *)&header.destination;
+    *source = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(1)};
+    *destination = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(2)};
+    assert_int_equal(inet_pton(AF_INET6, "2001:db8::1", &source->sin6_addr), 1);
+    assert_int_equal(inet_pton(AF_INET, "10.0.0.1", &destination->sin_addr), 1);
+    size_t len = proxy_protocol_write_v1(&header, out, sizeof(out));
+    assert_true(
+        slice_equal((slice){out, len}, SLICE("PROXY TCP6 2001:db8::1 ::ffff:10.0.0.1 1 2\r\n")));
+    len = proxy_protocol_write_v2(&header, out, sizeof(out));
+    assert_int_equal(proxy_protocol_parse((slice){out, len}, &again, &consumed), STATUS_OK);
+    assert_string_equal(describe(&again).at, "v2 [2001:db8::1]:1 [::ffff:10.0.0.1]:2");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +269,7 @@ int main(void)
         cmocka_unit_test(every_changed_byte_breaks_the_checksum),
         cmocka_unit_test(what_is_written_parses_to_itself),
         cmocka_unit_test(unix_paths_travel_in_v2_and_are_unknown_in_v1),
+        cmocka_unit_test(mixed_families_are_told_as_ipv6),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
