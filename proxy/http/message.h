@@ -66,6 +66,13 @@ struct message {
     bool accepts_trailers; /* request: TE: trailers */
 };
 
+/* How large a message's head may be; the body has limits of its own. */
+struct message_limits {
+    size_t header_bytes; /* of a header or trailer section, start line and line ends included */
+    size_t header_count; /* field lines */
+    size_t uri_bytes;    /* of a request target */
+};
+
 /* METHOD_OTHER for a token without a meaning of its own here. Case matters (RFC 9110 §9.1). */
 enum method method_of(slice name);
 

@@ -29,7 +29,7 @@ enum state {
 
 enum { SIZE_DIGITS_MAX = 15 };
 
-void chunked_init(struct chunked *chunked, struct arena *arena, const struct http1_limits *limits)
+void chunked_init(struct chunked *chunked, struct arena *arena, const struct message_limits *limits)
 {
     *chunked = (struct chunked){.state = STATE_SIZE, .arena = arena, .limits = limits};
 }

@@ -36,7 +36,7 @@ struct chunked {
     uint64_t left;     /* content bytes of the current chunk still to come */
     uint64_t overhead; /* the bucket */
     struct arena *arena;
-    const struct http1_limits *limits;
+    const struct message_limits *limits;
     struct http1_head_scan scan; /* of the trailer section */
     char *section;               /* its bytes, in the arena */
     size_t section_len;
@@ -45,7 +45,8 @@ struct chunked {
 };
 
 /* `arena` holds the trailers, and must live as long as they; `limits` as long as the decoder. */
-void chunked_init(struct chunked *chunked, struct arena *arena, const struct http1_limits *limits);
+void chunked_init(struct chunked *chunked, struct arena *arena,
+                  const struct message_limits *limits);
 
 /* Takes framing up to the next content. *consumed bytes of `in` are done with when it returns.
  *   STATUS_OK     *content is the next 1..room bytes of content, inside `in` and already counted

@@ -24,7 +24,8 @@ enum tx_state {
 };
 
 struct http1_client {
-    struct http1_client_start start;
+    struct client_codec codec;
+    struct client_codec_start start;
     struct stream *stream; /* NULL: given up */
     struct requester requester;
     struct exchange *exchange; /* NULL: idle */
@@ -77,7 +78,7 @@ static void end_client(struct http1_client *client)
     stream_close(stream);
     receiver_fini(&client->receiver);
     sender_fini(&client->sender);
-    client->start.on_closed(client->start.self, client);
+    client->start.on_closed(client->start.self);
     loop_post_reap(client->start.loop, &client->post_reap);
 }
 
@@ -104,9 +105,9 @@ static void fail(struct http1_client *client, enum fault_code fault)
     exchange->driver->on_requester_done(exchange);
 }
 
-void http1_client_close(struct http1_client *client)
+static void close_now(struct client_codec *codec)
 {
-    fail(client, FAULT_BACKEND_RESET);
+    fail(LIST_OBJECT(codec, struct http1_client, codec), FAULT_BACKEND_RESET);
 }
 
 /* Both directions are complete: the conn is idle again, or has served its time. */
@@ -119,7 +120,7 @@ static void finish(struct http1_client *client)
     client->served++;
     deadline_disarm(&client->deadline);
     if (is_reusable) {
-        client->start.on_idle(client->start.self, client);
+        client->start.on_idle(client->start.self);
     } else {
         end_client(client);
     }
@@ -486,14 +487,25 @@ static void run_pump(void *self)
     }
 }
 
-struct http1_client *http1_client_open(struct stream *stream,
-                                       const struct http1_client_start *start)
+static struct requester *requester(struct client_codec *codec)
+{
+    return &LIST_OBJECT(codec, struct http1_client, codec)->requester;
+}
+
+static const struct client_codec_calls codec_calls = {
+    .requester = requester,
+    .close = close_now,
+};
+
+struct client_codec *http1_client_open(struct stream *stream,
+                                       const struct client_codec_start *start)
 {
     struct http1_client *client = calloc(1, sizeof(*client));
     if (client == NULL) {
         stream_close(stream);
         return NULL;
     }
+    client->codec.calls = &codec_calls;
     client->start = *start;
     client->stream = stream;
     client->requester.calls = &requester_calls;
@@ -502,10 +514,5 @@ struct http1_client *http1_client_open(struct stream *stream,
     receiver_init(&client->receiver, loop_buffer_pool(start->loop), &start->settings->limits);
     sender_init(&client->sender, loop_buffer_pool(start->loop));
     stream_set_owner(stream, &stream_events, client);
-    return client;
-}
-
-struct requester *http1_client_requester(struct http1_client *client)
-{
-    return &client->requester;
+    return &client->codec;
 }

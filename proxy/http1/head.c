@@ -15,7 +15,7 @@ static bool is_first_line(const struct http1_head_scan *scan)
 }
 
 /* Nothing at or behind this place is looked at: the limit comes first. */
-static size_t limit_of(const struct http1_head_scan *scan, const struct http1_limits *limits)
+static size_t limit_of(const struct http1_head_scan *scan, const struct message_limits *limits)
 {
     size_t line_limit = scan->line_at + limits->uri_bytes + REQUEST_LINE_REST;
     bool is_request_line = scan->section == HTTP1_REQUEST_HEAD && scan->lines == 0;
@@ -83,7 +83,7 @@ static enum status end_line(struct http1_head_scan *scan, slice bytes, enum faul
 }
 
 enum status http1_head_scan(struct http1_head_scan *scan, slice bytes,
-                            const struct http1_limits *limits, size_t *head_len,
+                            const struct message_limits *limits, size_t *head_len,
                             enum fault_code *fault)
 {
     if (!may_be_status_line(scan, bytes)) {

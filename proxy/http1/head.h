@@ -16,12 +16,7 @@
 #include "proxy/base/fault.h"
 #include "proxy/base/slice.h"
 #include "proxy/base/status.h"
-
-struct http1_limits {
-    size_t header_bytes; /* of a header or trailer section, start line and line ends included */
-    size_t header_count; /* field lines */
-    size_t uri_bytes;    /* of a request target */
-};
+#include "proxy/http/message.h"
 
 enum http1_section {
     HTTP1_REQUEST_HEAD,
@@ -52,5 +47,5 @@ static inline void http1_head_scan_init(struct http1_head_scan *scan, enum http1
  * A request head may begin with one empty line (RFC 9112 §2.2), which is counted in *head_len and
  * passed over by http1_parse_request. Faults of a response are http1_response_fault's. */
 MUST_CHECK enum status http1_head_scan(struct http1_head_scan *scan, slice bytes,
-                                       const struct http1_limits *limits, size_t *head_len,
+                                       const struct message_limits *limits, size_t *head_len,
                                        enum fault_code *fault);

@@ -2,7 +2,7 @@
 #include "proxy/http1/receiver.h"
 
 void receiver_init(struct receiver *receiver, struct buffer_pool *pool,
-                   const struct http1_limits *limits)
+                   const struct message_limits *limits)
 {
     *receiver = (struct receiver){.pool = pool, .limits = limits};
 }

@@ -19,7 +19,7 @@
 /* Fields private to receiver.c, but for `in` and `scan`, which a conn may look at. */
 struct receiver {
     struct buffer_pool *pool;
-    const struct http1_limits *limits;
+    const struct message_limits *limits;
     struct buffer in; /* received, not parsed */
     struct http1_head_scan scan;
     struct framing framing;
@@ -37,7 +37,7 @@ enum receiver_result {
 };
 
 void receiver_init(struct receiver *receiver, struct buffer_pool *pool,
-                   const struct http1_limits *limits);
+                   const struct message_limits *limits);
 void receiver_fini(struct receiver *receiver);
 
 static inline bool receiver_is_empty(const struct receiver *receiver)

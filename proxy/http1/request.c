@@ -32,7 +32,7 @@ static enum fault_code parse_method(slice name, struct message *request)
 }
 
 /* RFC 9112 §3: method SP request-target SP HTTP-version, and nothing like it. */
-static enum fault_code parse_request_line(slice line, const struct http1_limits *limits,
+static enum fault_code parse_request_line(slice line, const struct message_limits *limits,
                                           struct message *request, struct http1_wire *wire)
 {
     enum { VERSION_BYTES = 8 };
@@ -57,7 +57,7 @@ static enum fault_code parse_request_line(slice line, const struct http1_limits 
 }
 
 enum fault_code http1_parse_request(char *head, size_t len, slice scheme, struct arena *arena,
-                                    const struct http1_limits *limits, struct message *out,
+                                    const struct message_limits *limits, struct message *out,
                                     struct http1_wire *wire)
 {
     *out = (struct message){.scheme = scheme};

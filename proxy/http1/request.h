@@ -27,5 +27,5 @@ struct http1_wire {
  * what was understood so far (for the log). FAULT_LIMIT_MEMORY: the arena is full. */
 MUST_CHECK enum fault_code http1_parse_request(char *head, size_t len, slice scheme,
                                                struct arena *arena,
-                                               const struct http1_limits *limits,
+                                               const struct message_limits *limits,
                                                struct message *out, struct http1_wire *wire);

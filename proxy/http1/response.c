@@ -48,7 +48,7 @@ static enum fault_code parse_status_line(slice line, struct message *response,
 }
 
 static enum fault_code parse(char *head, size_t len, const struct http1_asked *asked,
-                             struct arena *arena, const struct http1_limits *limits,
+                             struct arena *arena, const struct message_limits *limits,
                              struct message *out, struct http1_wire *wire)
 {
     slice line = {head, field_line_len((slice){head, len})};
@@ -78,7 +78,7 @@ static enum fault_code parse(char *head, size_t len, const struct http1_asked *a
 }
 
 enum fault_code http1_parse_response(char *head, size_t len, const struct http1_asked *asked,
-                                     struct arena *arena, const struct http1_limits *limits,
+                                     struct arena *arena, const struct message_limits *limits,
                                      struct message *out, struct http1_wire *wire)
 {
     *out = (struct message){0};

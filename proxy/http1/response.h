@@ -25,7 +25,7 @@ struct http1_asked {
 MUST_CHECK enum fault_code http1_parse_response(char *head, size_t len,
                                                 const struct http1_asked *asked,
                                                 struct arena *arena,
-                                                const struct http1_limits *limits,
+                                                const struct message_limits *limits,
                                                 struct message *out, struct http1_wire *wire);
 
 /* What the client is told when a backend's bytes break the rule `detail` (which has a status for

@@ -32,7 +32,8 @@ enum tx_state {
 };
 
 struct http1_server {
-    struct http1_server_start start;
+    struct server_codec codec;
+    struct server_codec_start start;
     struct stream *stream; /* NULL: given up */
     struct responder responder;
     struct exchange *exchange; /* NULL: between exchanges */
@@ -110,20 +111,32 @@ static void end_server(struct http1_server *server, enum ending how, enum fault_
     loop_post_reap(server->start.loop, &server->post_reap);
 }
 
-void http1_server_close(struct http1_server *server, enum fault_code fault)
+static struct http1_server *server_of_codec(struct server_codec *codec)
 {
+    return LIST_OBJECT(codec, struct http1_server, codec);
+}
+
+static void close_now(struct server_codec *codec, enum fault_code fault)
+{
+    struct http1_server *server = server_of_codec(codec);
     /* A response that has begun must not look complete. */
     bool is_cut = server->tx == TX_BODY && !server->is_tunnel;
     end_server(server, is_cut ? ENDING_RESET : ENDING_CLOSE, fault);
 }
 
-void http1_server_drain(struct http1_server *server)
+static void drain(struct server_codec *codec)
 {
+    struct http1_server *server = server_of_codec(codec);
     server->is_last = true;
     if (server->exchange == NULL && receiver_is_empty(&server->receiver)) {
         end_server(server, ENDING_LINGER, FAULT_NONE);
     }
 }
+
+static const struct server_codec_calls codec_calls = {
+    .drain = drain,
+    .close = close_now,
+};
 
 /* ---- deadlines: a function of the state ---- */
 
@@ -168,7 +181,7 @@ static void on_deadline(void *self)
 
 static void arm(struct http1_server *server)
 {
-    const struct http1_server_settings *settings = server->start.settings;
+    const struct server_settings *settings = server->start.settings;
     if (server->stream == NULL) {
         return;
     }
@@ -241,7 +254,7 @@ static void on_request_room(void *self)
 static enum fault_code parse_head(struct http1_server *server, size_t head_len)
 {
     struct exchange *exchange = server->exchange;
-    const struct http1_server_settings *settings = server->start.settings;
+    const struct server_settings *settings = server->start.settings;
     slice head = receiver_take_head(&server->receiver, &exchange->arena, head_len);
     if (head.at == NULL) {
         return FAULT_LIMIT_MEMORY;
@@ -275,7 +288,7 @@ static void begin_request(struct http1_server *server, size_t head_len)
         refuse(server, fault);
         return;
     }
-    const struct http1_server_settings *settings = server->start.settings;
+    const struct server_settings *settings = server->start.settings;
     bool is_full =
         settings->requests_per_conn > 0 && server->requests >= settings->requests_per_conn;
     server->is_last = server->is_last || server->wire.close_after || is_full;
@@ -604,14 +617,15 @@ static void run_pump(void *self)
     pump_in(server);
 }
 
-struct http1_server *http1_server_open(struct stream *stream,
-                                       const struct http1_server_start *start)
+struct server_codec *http1_server_open(struct stream *stream,
+                                       const struct server_codec_start *start)
 {
     struct http1_server *server = calloc(1, sizeof(*server));
     if (server == NULL) {
         stream_close(stream);
         return NULL;
     }
+    server->codec.calls = &codec_calls;
     server->start = *start;
     server->stream = stream;
     server->responder.calls = &responder_calls;
@@ -622,5 +636,5 @@ struct http1_server *http1_server_open(struct stream *stream,
     stream_set_owner(stream, &stream_events, server);
     arm(server);
     loop_post(start->loop, &server->post_pump);
-    return server;
+    return &server->codec;
 }

@@ -14,29 +14,6 @@
  */
 #pragma once
 
-#include "proxy/http/exchange.h"
-#include "proxy/http1/settings.h"
-#include "proxy/net/stream.h"
+#include "proxy/http/codec.h"
 
-struct http1_server;
-
-struct http1_server_start {
-    struct loop *loop;
-    const struct http1_server_settings *settings; /* must outlive the conn */
-    struct exchange_source source;
-    slice scheme; /* a literal: what the client used with us */
-    /* The conn is over; called once, from the loop or from inside an abandon. `fault` is for a conn
-     * that ended outside any exchange; those inside are the exchange's. */
-    void (*on_closed)(void *self, enum fault_code fault);
-    void *self;
-};
-
-/* Takes over an open stream. NULL: no memory, the stream is closed. */
-struct http1_server *http1_server_open(struct stream *stream,
-                                       const struct http1_server_start *start);
-
-/* The current exchange is the last one; an idle conn closes now. */
-void http1_server_drain(struct http1_server *server);
-
-/* Closes now; an exchange that runs ends with `fault`. */
-void http1_server_close(struct http1_server *server, enum fault_code fault);
+server_codec_open http1_server_open;

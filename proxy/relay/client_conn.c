@@ -6,6 +6,7 @@
 
 #include "proxy/relay/error_page.h"
 #include "proxy/relay/relay_exchange.h"
+#include "proxy/relay/server_codecs.h"
 
 static void begin(struct client_conn *conn);
 static uint16_t port_of(const struct sockaddr_storage *address);
@@ -66,15 +67,15 @@ static void refuse(struct client_conn *conn, enum fault_code fault, const char *
 
 void client_conn_drain(struct client_conn *conn)
 {
-    if (conn->http1 != NULL) {
-        http1_server_drain(conn->http1);
+    if (conn->codec != NULL) {
+        conn->codec->calls->drain(conn->codec);
     }
 }
 
 void client_conn_close(struct client_conn *conn, enum fault_code fault)
 {
-    if (conn->http1 != NULL) {
-        http1_server_close(conn->http1, fault);
+    if (conn->codec != NULL) {
+        conn->codec->calls->close(conn->codec, fault);
         return;
     }
     refuse(conn, fault, "");
@@ -83,7 +84,7 @@ void client_conn_close(struct client_conn *conn, enum fault_code fault)
 static void on_codec_closed(void *self, enum fault_code fault)
 {
     struct client_conn *conn = self;
-    conn->http1 = NULL;
+    conn->codec = NULL;
     note_fault(conn, fault, "");
     end_conn(conn);
 }
@@ -99,9 +100,9 @@ static struct exchange *open_exchange(void *self, struct responder *responder)
 static void start_codec(struct client_conn *conn)
 {
     struct relay_shared *shared = shared_of(conn);
-    const struct http1_server_start start = {
+    const struct server_codec_start start = {
         .loop = shared->loop,
-        .settings = &conn->entry->http1,
+        .settings = &conn->entry->settings,
         .source = {.open = open_exchange, .self = conn},
         .scheme = conn->entry->scheme,
         .on_closed = on_codec_closed,
@@ -110,14 +111,14 @@ static void start_codec(struct client_conn *conn)
     struct stream *stream = conn->stream;
     conn->stream = NULL;
     deadline_disarm(&conn->deadline);
-    conn->http1 = http1_server_open(stream, &start);
-    if (conn->http1 == NULL) {
+    conn->codec = server_codec_for(stream)(stream, &start);
+    if (conn->codec == NULL) {
         note_fault(conn, FAULT_LIMIT_MEMORY, "");
         end_conn(conn);
         return;
     }
     if (shared->is_draining) {
-        http1_server_drain(conn->http1);
+        conn->codec->calls->drain(conn->codec);
     }
 }
 

@@ -12,8 +12,7 @@
 #pragma once
 
 #include "crypto/tls_facts.h"
-#include "proxy/http/exchange.h"
-#include "proxy/http1/server.h"
+#include "proxy/http/codec.h"
 #include "proxy/net/proxy_protocol.h"
 #include "proxy/net/stream.h"
 #include "proxy/relay/entry.h"
@@ -33,8 +32,8 @@ struct client_tls {
 struct client_conn {
     struct list_link link; /* in its entry */
     struct entry *entry;
-    struct stream *stream; /* before the codec takes it over */
-    struct http1_server *http1;
+    struct stream *stream;      /* before the codec takes it over */
+    struct server_codec *codec; /* NULL: not yet, or no more */
     struct deadline deadline;
     struct cidr_address address;
     bool has_address; /* false: a unix socket */

@@ -25,9 +25,9 @@ static const struct listener_events listener_events = {
     .on_exhausted = on_exhausted,
 };
 
-static void set_http1(struct http1_server_settings *http1, const struct config *config)
+static void fill_settings(struct server_settings *settings, const struct config *config)
 {
-    *http1 = (struct http1_server_settings){
+    *settings = (struct server_settings){
         .limits = {.header_bytes = config->limits.header_bytes,
                    .header_count = config->limits.header_count,
                    .uri_bytes = config->limits.uri_bytes},
@@ -54,7 +54,7 @@ enum status entry_init(struct entry *entry, struct relay_shared *shared,
                           .trusted_proxy_count = config->trusted_proxy_count},
     };
     list_init(&entry->conns);
-    set_http1(&entry->http1, shared->config);
+    fill_settings(&entry->settings, shared->config);
     response_rules_init(&entry->response_rules, config);
     redirect_init(&entry->redirect, config);
     if (config->mode == CONFIG_LISTENER_REDIRECT) {

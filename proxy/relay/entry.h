@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "proxy/http1/settings.h"
+#include "proxy/http/codec.h"
 #include "proxy/net/listener.h"
 #include "proxy/relay/relay_shared.h"
 #include "proxy/route/redirect.h"
@@ -27,7 +27,7 @@ struct entry {
     struct redirect redirect;
     struct request_rules request_rules;
     struct response_rules response_rules;
-    struct http1_server_settings http1;
+    struct server_settings settings;
     slice scheme; /* "https" or "http" */
     struct listener *listeners;
     size_t listener_count;

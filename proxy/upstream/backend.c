@@ -76,7 +76,7 @@ static void on_dialled(void *self, struct stream *stream, enum fault_code fault)
     if (stream != NULL) {
         backend->states[checkout->server].failed_until_us = 0;
         struct server_conn *conn = server_adopt(&backend->servers[checkout->server], stream);
-        requester = conn != NULL ? http1_client_requester(conn->client) : NULL;
+        requester = conn != NULL ? conn->codec->calls->requester(conn->codec) : NULL;
         fault = requester != NULL ? FAULT_NONE : FAULT_LIMIT_MEMORY;
     }
     if (requester == NULL) {
@@ -117,7 +117,7 @@ static enum status attempt(struct checkout *checkout, struct requester **request
     checkout->is_reused = conn != NULL;
     if (conn != NULL) {
         checkout->connect_us = 0;
-        *requester = http1_client_requester(conn->client);
+        *requester = conn->codec->calls->requester(conn->codec);
         return STATUS_OK;
     }
     const struct dial_events events = {.on_done = on_dialled, .self = checkout};

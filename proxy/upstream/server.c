@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "proxy/upstream/client_codecs.h"
+
 void server_init(struct server *server, const struct upstream *upstream,
                  const struct config_backend *backend, const struct config_server *config,
                  struct tls_client *tls)
@@ -13,10 +15,15 @@ void server_init(struct server *server, const struct upstream *upstream,
     list_init(&server->busy);
 }
 
+static void close_conn(struct server_conn *conn)
+{
+    conn->codec->calls->close(conn->codec);
+}
+
 static void close_all(struct list *conns)
 {
     for (struct list_link *link = list_first(conns); link != NULL; link = list_first(conns)) {
-        http1_client_close(LIST_OBJECT(link, struct server_conn, link)->client);
+        close_conn(LIST_OBJECT(link, struct server_conn, link));
     }
 }
 
@@ -34,15 +41,15 @@ bool server_shares_conns(const struct server *server)
 static void on_idle_deadline(void *self)
 {
     struct server_conn *conn = self;
-    http1_client_close(conn->client);
+    close_conn(conn);
 }
 
-static void on_idle(void *self, struct http1_client *client)
+static void on_idle(void *self)
 {
     struct server_conn *conn = self;
     struct server *server = conn->server;
     if (!server_shares_conns(server) || server->idle_count >= server->backend->keepalive) {
-        http1_client_close(client);
+        close_conn(conn);
         return;
     }
     list_remove(&conn->link);
@@ -60,9 +67,8 @@ static void leave_idle(struct server_conn *conn)
     }
 }
 
-static void on_closed(void *self, struct http1_client *client)
+static void on_closed(void *self)
 {
-    (void)client;
     struct server_conn *conn = self;
     const struct upstream *upstream = conn->server->upstream;
     leave_idle(conn);
@@ -92,15 +98,15 @@ struct server_conn *server_adopt(struct server *server, struct stream *stream)
         return NULL;
     }
     conn->server = server;
-    const struct http1_client_start start = {
+    const struct client_codec_start start = {
         .loop = server->upstream->loop,
-        .settings = &server->upstream->http1,
+        .settings = &server->upstream->settings,
         .on_idle = on_idle,
         .on_closed = on_closed,
         .self = conn,
     };
-    conn->client = http1_client_open(stream, &start);
-    if (conn->client == NULL) {
+    conn->codec = client_codec_for(stream)(stream, &start);
+    if (conn->codec == NULL) {
         free(conn);
         return NULL;
     }

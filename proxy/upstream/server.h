@@ -11,7 +11,7 @@
 
 #include "config/model.h"
 #include "proxy/base/list.h"
-#include "proxy/http1/client.h"
+#include "proxy/http/codec.h"
 #include "proxy/net/resolver.h"
 #include "proxy/net/timer.h"
 
@@ -21,7 +21,7 @@ struct tls_client;
 struct upstream {
     struct loop *loop;
     struct resolver *resolver;
-    struct http1_client_settings http1;
+    struct client_settings settings;
     uint64_t connect_ms;
     uint64_t resolve_ms;
     uint64_t backend_idle_ms;
@@ -45,7 +45,7 @@ struct server {
 struct server_conn {
     struct list_link link;
     struct server *server;
-    struct http1_client *client;
+    struct client_codec *codec;
     struct deadline idle;
 };
 

@@ -13,7 +13,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
-static const struct http1_limits limits = {
+static const struct message_limits limits = {
     .header_bytes = 1024, .header_count = 16, .uri_bytes = 16};
 
 struct result {

@@ -16,15 +16,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 enum { ROOM = 1 << 18 };
 
-static const struct http1_limits narrow_limits = {
+static const struct message_limits narrow_limits = {
     .header_bytes = 16384, .header_count = 64, .uri_bytes = 4096};
 
 /* For what we wrote: the fields that we add may pass a limit that the original just met. */
-static const struct http1_limits wide_limits = {
+static const struct message_limits wide_limits = {
     .header_bytes = 65536, .header_count = 128, .uri_bytes = 8192};
 
 static slice rewrite(slice input, size_t split, const struct http1_asked *asked,
-                     const struct http1_limits *limits, struct arena *arena, enum fault_code *fault)
+                     const struct message_limits *limits, struct arena *arena, enum fault_code *fault)
 {
     struct http1_head_scan scan;
     size_t head_len = 0;

@@ -90,7 +90,7 @@ static const struct row rows[] = {
 };
 /* clang-format on */
 
-static const struct http1_limits limits = {.header_bytes = 64, .header_count = 3, .uri_bytes = 10};
+static const struct message_limits limits = {.header_bytes = 64, .header_count = 3, .uri_bytes = 10};
 
 struct text {
     char at[512];

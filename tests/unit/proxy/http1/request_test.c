@@ -198,7 +198,7 @@ static const struct row rows[] = {
 };
 /* clang-format on */
 
-static const struct http1_limits limits = {
+static const struct message_limits limits = {
     .header_bytes = 2000, .header_count = 20, .uri_bytes = 100};
 
 static slice text_of(const char *text)

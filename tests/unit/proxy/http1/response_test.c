@@ -96,7 +96,7 @@ static const struct row rows[] = {
 };
 /* clang-format on */
 
-static const struct http1_limits limits = {.header_bytes = 500, .header_count = 5, .uri_bytes = 10};
+static const struct message_limits limits = {.header_bytes = 500, .header_count = 5, .uri_bytes = 10};
 
 static slice print_fault(struct arena *arena, enum fault_code fault, enum fault_code detail)
 {
