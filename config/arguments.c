@@ -50,6 +50,8 @@ static const struct {
     [ARGUMENT_ADMIN] = {"--admin", "SALLYPORT_ADMIN", "the admin socket; default: off"},
     [ARGUMENT_LOG_ACCESS] = {"--log-access", "SALLYPORT_LOG_ACCESS",
                              "json (default), text, errors_only or off"},
+    [ARGUMENT_LOG_FORMAT] = {"--log-format", "SALLYPORT_LOG_FORMAT",
+                             "auto (default: text on a terminal), json or text"},
     [ARGUMENT_LOG_LEVEL] = {"--log-level", "SALLYPORT_LOG_LEVEL",
                             "error, warn, info (default) or debug"},
 };
@@ -262,6 +264,7 @@ static void write_rest(struct writer *writer)
     write_value(writer, "  address: ", ARGUMENT_ADMIN, "off");
     write_line(writer, "log:");
     write_value(writer, "  access: ", ARGUMENT_LOG_ACCESS, NULL);
+    write_value(writer, "  format: ", ARGUMENT_LOG_FORMAT, NULL);
     write_value(writer, "  level: ", ARGUMENT_LOG_LEVEL, NULL);
     write_line(writer, "limits:");
     write_value(writer, "  body_bytes: ", ARGUMENT_BODY_LIMIT, NULL);

@@ -45,6 +45,7 @@ enum argument {
     ARGUMENT_WORKERS,
     ARGUMENT_ADMIN, /* admin.address; default off */
     ARGUMENT_LOG_ACCESS,
+    ARGUMENT_LOG_FORMAT,
     ARGUMENT_LOG_LEVEL,
     ARGUMENT_COUNT,
 };

@@ -343,6 +343,9 @@ class Sallyport:
         return self.process.stop(**keywords)
 
 
+PLAIN_LOG = "log: {access: json, level: debug, destination: stderr}\n"
+
+
 def fill(text, folder, values):
     """Replaces each @name@ and returns the text with the ports that were chosen."""
     ports = {}
@@ -356,10 +359,10 @@ def fill(text, folder, values):
     text = re.sub(r"@([a-z_][a-z0-9_]*)@", value, textwrap.dedent(text))
     if not re.search(r"^admin:", text, re.MULTILINE):
         text += f'\nadmin: {{address: "unix:{folder}/admin.sock"}}\n'
-    if not re.search(r"^log:", text, re.MULTILINE):
-        text += "log: {access: json, level: debug, destination: stderr}\n"
     if not re.search(r"^workers:", text, re.MULTILINE):
         text += "workers: 1\n"
+    if not re.search(r"^log:", text, re.MULTILINE):
+        text += PLAIN_LOG
     return text, ports
 
 
@@ -385,6 +388,8 @@ def sallyport(binary, start, authority, tmp_path):
         if _wait:
             process.wait_for(lambda: set(ports.values()) <= listening_ports(),
                              f"listening on {ports}")
+            if path.read_text().endswith(PLAIN_LOG):
+                proxy.wait_event("ready")
         return proxy
 
     return run
