@@ -3,8 +3,8 @@
  * The places of the requests that a worker has with the keyholder.
  *
  *   FREE ──take──► QUEUED ──sent──► SENT ──answer──► DONE ───┐
- *     ▲               │               │                      │ whoever took it, woken, gives it
- * back │               └─── too old, ──┴─ channel lost ─► FAILED
+ *     ▲               │               │                      │ woken, its taker
+ *     │               └─── too old, ──┴─ channel lost ─► FAILED   gives it back
  *     └──────────────────────────────────────────────────────┘
  *
  * Only whoever took a slot gives it back, so a slot is never used again while the keyholder may
