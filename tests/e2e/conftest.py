@@ -99,7 +99,8 @@ class Process:
         folder.mkdir(parents=True, exist_ok=True)
         self.out_path = folder / f"{name}.out"
         self.err_path = folder / f"{name}.err"
-        with open(self.out_path, "wb") as out, open(self.err_path, "wb") as err:
+        # Appending, so that several processes that write here cannot overwrite each other.
+        with open(self.out_path, "ab") as out, open(self.err_path, "ab") as err:
             self.popen = subprocess.Popen(
                 self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=cwd,
                 env={**os.environ, **sanitizer_settings(), **(env or {})})
@@ -175,8 +176,19 @@ def pytest_runtest_makereport(item, call):
     report = outcome.get_result()
     setattr(item, f"report_{report.when}", report)
     if report.failed:
-        for process in getattr(item, "sallyport_processes", []):
+        module = item.getparent(pytest.Module)
+        for process in (getattr(item, "sallyport_processes", []) +
+                        getattr(module, "sallyport_processes", [])):
             report.sections.append((f"logs of {process.name}", process.logs()))
+
+
+def starter(processes, folder):
+    def start_one(name, argv, **keywords):
+        process = Process(f"{name}-{len(processes)}", argv, folder, **keywords)
+        processes.append(process)
+        return process
+
+    return start_one
 
 
 @pytest.fixture
@@ -184,13 +196,7 @@ def start(request, tmp_path):
     """start(name, argv, ...) → Process. Whatever was started is stopped at the end of the test, and
     a sanitizer's report of any of them fails it."""
     processes = request.node.sallyport_processes = []
-
-    def start_one(name, argv, **keywords):
-        process = Process(f"{name}-{len(processes)}", argv, tmp_path, **keywords)
-        processes.append(process)
-        return process
-
-    yield start_one
+    yield starter(processes, tmp_path)
     stop_all(processes)
 
 
@@ -346,7 +352,7 @@ class Sallyport:
 PLAIN_LOG = "log: {access: json, level: debug, destination: stderr}\n"
 
 
-def fill(text, folder, values):
+def fill(text, folder, values, socket_name="admin.sock"):
     """Replaces each @name@ and returns the text with the ports that were chosen."""
     ports = {}
 
@@ -358,7 +364,7 @@ def fill(text, folder, values):
 
     text = re.sub(r"@([a-z_][a-z0-9_]*)@", value, textwrap.dedent(text))
     if not re.search(r"^admin:", text, re.MULTILINE):
-        text += f'\nadmin: {{address: "unix:{folder}/admin.sock"}}\n'
+        text += f'\nadmin: {{address: "unix:{folder}/{socket_name}"}}\n'
     if not re.search(r"^workers:", text, re.MULTILINE):
         text += "workers: 1\n"
     if not re.search(r"^log:", text, re.MULTILINE):
@@ -377,11 +383,26 @@ def binary():
 def sallyport(binary, start, authority, tmp_path):
     """sallyport(yaml, name=value, ...) → a running Sallyport. Options: _args (after the verb),
     _env, _wait=False to get it before it listens."""
+    return sallyport_starter(binary, start, authority, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def standing(request, binary, authority, tmp_path_factory):
+    """As sallyport, for tables of cases: what it starts runs until the module's last test."""
+    processes = request.node.sallyport_processes = []
+    folder = tmp_path_factory.mktemp("standing")
+    yield sallyport_starter(binary, starter(processes, folder), authority, folder)
+    stop_all(processes)
+
+
+def sallyport_starter(binary, start, authority, folder):
     def run(text, _args=(), _env=None, _wait=True, **values):
         chain, key = authority.local
-        values = {"chain": chain, "key": key, "ca": authority.path, "folder": tmp_path, **values}
-        text, ports = fill(text, tmp_path, values)
-        path = tmp_path / f"sallyport-{len(list(tmp_path.glob('sallyport-*.yaml')))}.yaml"
+        values = {"chain": chain, "key": key, "ca": authority.path, "folder": folder, **values}
+        number = len(list(folder.glob("sallyport-*.yaml")))
+        socket_name = f"admin-{number}.sock" if number else "admin.sock"
+        text, ports = fill(text, folder, values, socket_name)
+        path = folder / f"sallyport-{number}.yaml"
         path.write_text(text)
         process = start("sallyport", [binary, "run", "-c", path, *_args], env=_env)
         proxy = Sallyport(process, path, ports, authority)
@@ -677,6 +698,16 @@ class BackendConn(Conn):
 @pytest.fixture
 def backend():
     """backend(answer, tls=SSLContext, unix=path) → Backend on a port that the kernel chose."""
+    yield from open_backends()
+
+
+@pytest.fixture(scope="module")
+def standing_backend():
+    """As backend, until the module's last test."""
+    yield from open_backends()
+
+
+def open_backends():
     backends = []
 
     def open_one(answer=b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", **keywords):
