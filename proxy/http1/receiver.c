@@ -83,6 +83,7 @@ slice receiver_take_head(struct receiver *receiver, struct arena *arena, size_t 
 {
     slice head = arena_copy(arena, slice_first(buffer_bytes(&receiver->in), head_len));
     buffer_consume(&receiver->in, receiver->pool, head_len);
+    http1_head_scan_init(&receiver->scan, receiver->scan.section);
     return head;
 }
 

@@ -189,17 +189,21 @@ static enum status send_both(struct stream *stream, slice more, size_t *taken)
     slice held = buffer_bytes(&stream->tx);
     struct iovec parts[2] = {{(void *)(uintptr_t)held.at, held.len},
                              {(void *)(uintptr_t)more.at, more.len}};
-    bool has_held = held.len > 0;
-    struct msghdr message = {.msg_iov = has_held ? parts : parts + 1,
-                             .msg_iovlen = has_held && more.len > 0 ? 2 : 1};
-    ssize_t sent = sendmsg(stream->descriptor, &message, MSG_NOSIGNAL);
+    bool has_both = held.len > 0 && more.len > 0;
+    const struct iovec *only = held.len > 0 ? &parts[0] : &parts[1];
+    const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    ssize_t sent = has_both ? sendmsg(stream->descriptor, &message, MSG_NOSIGNAL)
+                            : send(stream->descriptor, only->iov_base, only->iov_len, MSG_NOSIGNAL);
     *taken = 0;
-    if (sent < 0) {
-        if (errno != EAGAIN && errno != EINTR) {
-            return stream_break(stream, STREAM_RESET, "");
-        }
+    if (sent < 0 && (errno == EAGAIN || errno == EINTR)) {
         stream->is_writable = errno == EINTR;
         return STATUS_AGAIN;
+    }
+    if (sent < 0) {
+        /* The peer may have answered before it closed: reading goes on until it says so. */
+        stream->is_unsendable = true;
+        stream->is_readable = true;
+        return STATUS_BROKEN;
     }
     size_t left = (size_t)sent;
     stream->sent_bytes += left;
@@ -214,7 +218,7 @@ static enum status send_both(struct stream *stream, slice more, size_t *taken)
 
 bool stream_queue(struct stream *stream, slice bytes)
 {
-    if (stream->phase == PHASE_CLOSED ||
+    if (stream->phase == PHASE_CLOSED || stream->is_unsendable ||
         !buffer_append(&stream->tx, loop_buffer_pool(stream->loop), bytes)) {
         return false;
     }
@@ -244,7 +248,7 @@ static enum status write_plain(struct stream *stream, slice bytes, size_t *taken
 enum status stream_write(struct stream *stream, slice bytes, size_t *taken)
 {
     *taken = 0;
-    if (stream->failure != STREAM_FINE || stream->is_finishing) {
+    if (stream->failure != STREAM_FINE || stream->is_finishing || stream->is_unsendable) {
         return STATUS_BROKEN;
     }
     assert_debug(stream->phase == PHASE_OPEN);
@@ -263,6 +267,28 @@ static void send_fin(struct stream *stream)
     }
 }
 
+/* Nothing can be sent any more: the owner hears of it where it waits. */
+static void tell_unsendable(struct stream *stream)
+{
+    buffer_clear(&stream->tx, loop_buffer_pool(stream->loop));
+    if (stream->phase == PHASE_LINGERING) {
+        stream_close(stream);
+        return;
+    }
+    if (stream->phase == PHASE_HANDSHAKE) {
+        (void)stream_break(stream, STREAM_RESET, "");
+        stream->events->on_failed(stream->self, stream->failure);
+        return;
+    }
+    if (stream->phase == PHASE_OPEN && stream->wants_writable) {
+        stream->wants_writable = false;
+        stream->events->on_writable(stream->self);
+    }
+    if (stream->phase == PHASE_OPEN) {
+        stream->events->on_readable(stream->self);
+    }
+}
+
 /* Runs in the loop's flush phase, outside any call on this stream. */
 static void flush(void *self)
 {
@@ -273,11 +299,7 @@ static void flush(void *self)
     size_t taken = 0;
     if (!buffer_is_empty(&stream->tx) && stream->is_writable &&
         send_both(stream, (slice){"", 0}, &taken) == STATUS_BROKEN) {
-        if (stream->phase == PHASE_LINGERING) {
-            stream_close(stream);
-        } else {
-            stream->events->on_failed(stream->self, stream->failure);
-        }
+        tell_unsendable(stream);
         return;
     }
     if (!buffer_is_empty(&stream->tx)) {
@@ -367,7 +389,7 @@ static void step(void *self)
 
 void stream_finish(struct stream *stream)
 {
-    if (stream->is_finishing || stream->failure != STREAM_FINE) {
+    if (stream->is_finishing || stream->failure != STREAM_FINE || stream->is_unsendable) {
         return;
     }
     if (stream->ssl != NULL) {

@@ -43,6 +43,7 @@ struct stream {
     bool wants_writable; /* a write was cut short */
     bool is_finishing;   /* end the sending side when tx is empty */
     bool is_finished;    /* FIN was sent */
+    bool is_unsendable;  /* the peer takes no more; what it sent before can still be read */
     bool is_parked;      /* a handshake waits for the keyholder's answer */
     struct watch watch;
     struct loop_post post_flush;
