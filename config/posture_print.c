@@ -6,7 +6,7 @@
 
 #include "config/enforcement.h"
 
-enum { COLUMNS = 5 };
+enum { COLUMNS = 4 };
 
 struct row {
     char cells[COLUMNS][160];
@@ -73,12 +73,11 @@ static void fill_row(const struct judged_hop *judged, struct row *row)
     const struct hop *hop = &judged->hop;
     enum { SIZE = sizeof(row->cells[0]) };
     (void)snprintf(row->cells[0], SIZE, "%s", hop->name);
-    (void)snprintf(row->cells[1], SIZE, "%s → %s", hop->from, hop->to);
-    (void)snprintf(row->cells[2], SIZE, "%s", hop_protection_name(hop->protection));
-    (void)snprintf(row->cells[3], SIZE, "%s", hop->evidence);
-    (void)snprintf(row->cells[4], SIZE, "%s",
+    (void)snprintf(row->cells[1], SIZE, "%s", hop_protection_name(hop->protection));
+    (void)snprintf(row->cells[2], SIZE, "%s",
                    judged->verdict == VERDICT_VIOLATION ? "VIOLATION"
                                                         : verdict_name(judged->verdict));
+    (void)snprintf(row->cells[3], SIZE, "%s → %s", hop->from, hop->to);
 }
 
 static void widen(int widths[COLUMNS], const struct row *row)
@@ -97,11 +96,14 @@ static void print_row(const int widths[COLUMNS], const struct row *row, FILE *ou
     (void)fprintf(out, "%s\n", row->cells[COLUMNS - 1]);
 }
 
-/* What a plain `ok` does not need: why, and the waiver. */
+/* Below the row, so that the table stays narrow enough for a terminal: what has to be seen on the
+ * wire, why the verdict is not a plain `ok`, and the waiver. */
 static void print_details(const struct judged_hop *judged, FILE *out)
 {
-    if (judged->verdict != VERDICT_OK || judged->hop.protection == HOP_PLAINTEXT) {
-        (void)fprintf(out, "    %s\n", judged->reason);
+    (void)fprintf(out, "    expected: %s\n", judged->hop.evidence);
+    if (judged->verdict != VERDICT_OK) {
+        (void)fprintf(out, "    %s: %s\n",
+                      judged->verdict == VERDICT_WAIVED ? "waived" : "VIOLATION", judged->reason);
     }
     if (judged->waiver == NULL) {
         return;
@@ -116,8 +118,7 @@ static void print_details(const struct judged_hop *judged, FILE *out)
 
 void posture_print(const struct posture *posture, FILE *out)
 {
-    const struct row head = {
-        .cells = {"HOP", "FROM → TO", "PROTECTION", "EVIDENCE EXPECTED", "VERDICT"}};
+    const struct row head = {.cells = {"HOP", "PROTECTION", "VERDICT", "FROM → TO"}};
     int widths[COLUMNS] = {0};
     struct row row;
     widen(widths, &head);
