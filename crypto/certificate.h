@@ -62,9 +62,9 @@ struct certificate_facts {
 };
 
 /* Reads PEM (leaf first; keys in it are skipped) or PKCS#12 (`password` may be NULL: none). The
- * order of the chain is checked: each certificate's issuer must be the next one's subject; a leaf
- * that stands elsewhere in the file is an error, a root at the end is kept out of what is sent.
- * NULL with a sentence in `error`. */
+ * chain is put in order, each certificate followed by the one that signed it; a certificate that
+ * belongs to no chain with the leaf is an error. A root at the end is kept, but not sent: who
+ * trusts it has it. NULL with a sentence in `error`. */
 struct certificate *certificate_read(struct bytes file, const struct secret *password,
                                      struct crypto_error *error);
 
@@ -73,7 +73,7 @@ void certificate_unref(struct certificate *certificate);
 
 const struct certificate_facts *certificate_facts(const struct certificate *certificate);
 X509 *certificate_leaf(const struct certificate *certificate);
-/* Without the leaf; may be empty. */
+/* What is sent after the leaf; may be empty. */
 STACK_OF(X509) * certificate_chain(const struct certificate *certificate);
 /* The certificate that signed the leaf, if the file holds it (the leaf itself when self-signed);
  * else NULL. */

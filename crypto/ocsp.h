@@ -18,7 +18,8 @@ struct crypto_error;
 enum {
     OCSP_RESPONSE_BYTES_MAX = 64 * 1024,
     OCSP_CLOCK_SKEW_SECONDS = 300,
-    OCSP_RETRY_SECONDS = 600, /* after a fetch that failed, or a response without next update */
+    OCSP_RETRY_SECONDS = 600,         /* after a fetch that failed */
+    OCSP_UNDATED_SECONDS = 24 * 3600, /* how long a response without next update is used */
 };
 
 enum ocsp_status { OCSP_GOOD, OCSP_REVOKED, OCSP_UNKNOWN };
@@ -26,8 +27,9 @@ enum ocsp_status { OCSP_GOOD, OCSP_REVOKED, OCSP_UNKNOWN };
 struct ocsp_facts {
     enum ocsp_status status;
     time_t this_update;
-    time_t next_update; /* 0: the response names none */
-    time_t refresh_at;  /* half way between the two: when to ask again */
+    time_t next_update;  /* 0: the response names none */
+    time_t refresh_at;   /* half way between the two: when to ask again */
+    time_t usable_until; /* not stapled from then on: the next update, or a day after this one */
 };
 
 /* The request for the leaf, DER, malloc'ed: the body of a POST of application/ocsp-request. NULL

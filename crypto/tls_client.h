@@ -47,8 +47,8 @@ struct tls_client *tls_client_new(const struct tls_client_settings *settings,
 void tls_client_free(struct tls_client *client);
 
 /* A fresh SSL, in connect state; the caller owns it. `name`: host name or IP address (text) that
- * the certificate must be for; a host name is sent as SNI (RFC 6066 §3). NULL: out of memory, or
- * `name` is neither. */
+ * the certificate must be for; a host name is sent as SNI (RFC 6066 §3). It may be NULL only with
+ * skip_verification. NULL: out of memory, or `name` is neither. */
 SSL *tls_client_ssl_new(struct tls_client *client, const char *name);
 
 /* Reads "sha256/BASE64" or "BASE64". False: neither. */
