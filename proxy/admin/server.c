@@ -12,7 +12,13 @@
 #include "proxy/base/slice.h"
 #include "proxy/net/timer.h"
 
-enum { ADMIN_MODE = 0600, CONNS_MAX = 16, REQUEST_BYTES_MAX = 64, REQUEST_MS = 5000 };
+enum {
+    ADMIN_MODE = 0600,
+    CONNS_MAX = 16,
+    REQUEST_BYTES_MAX = 64,
+    REQUEST_MS = 5000,
+    DISCARDS_MAX = 16
+};
 
 struct admin_conn {
     struct list_link link;
@@ -47,12 +53,24 @@ static void conn_free(void *self)
     free(conn);
 }
 
+/* A unix socket that is closed with bytes unread takes our answer from the other end. */
+static void discard_input(const struct admin_conn *conn)
+{
+    char bytes[1024];
+    for (int i = 0; i < DISCARDS_MAX; i++) {
+        if (recv(conn->descriptor, bytes, sizeof(bytes), MSG_DONTWAIT) <= 0) {
+            return;
+        }
+    }
+}
+
 static void conn_close(struct admin_conn *conn)
 {
     if (conn->is_closed) {
         return;
     }
     conn->is_closed = true;
+    discard_input(conn);
     list_remove(&conn->link);
     conn->server->conn_count--;
     deadline_disarm(&conn->deadline);

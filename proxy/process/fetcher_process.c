@@ -1,8 +1,132 @@
 /* proxy/process/fetcher_process.c · SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/process/fetcher_process.h"
 
+#include <curl/curl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "crypto/ocsp.h"
+#include "proxy/process/channel.h"
+#include "proxy/process/memory_file.h"
+#include "proxy/process/role.h"
+#include "proxy/process/spawn.h"
+
+enum {
+    URL_BYTES_MAX = 2048,
+    REQUEST_BYTES_MAX = 4096,
+    CONNECT_MS = 5000,
+    WHOLE_MS = 15000,
+    ASK_MS = 5000,
+};
+
+struct response {
+    char bytes[OCSP_RESPONSE_BYTES_MAX];
+    size_t len;
+};
+
+static size_t on_bytes(char *bytes, size_t one, size_t len, void *self)
+{
+    (void)one; /* always 1 */
+    struct response *response = self;
+    if (len > sizeof(response->bytes) - response->len) {
+        return 0; /* ends the transfer */
+    }
+    memcpy(response->bytes + response->len, bytes, len);
+    response->len += len;
+    return len;
+}
+
+static bool set_options(CURL *curl, const char *url, const struct memory_file *request,
+                        struct curl_slist *fields, struct response *response)
+{
+    return curl_easy_setopt(curl, CURLOPT_URL, url) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_NOPROXY, "*") == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)WHOLE_MS) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_HTTPHEADER, fields) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)request->len) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_POSTFIELDS, (const char *)request->bytes) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_WRITEDATA, response) == CURLE_OK;
+}
+
+/* NULL: fetched; else why not. */
+static const char *fetch(const char *url, const struct memory_file *request,
+                         struct response *response)
+{
+    CURL *curl = curl_easy_init();
+    struct curl_slist *fields = curl_slist_append(NULL, "Content-Type: application/ocsp-request");
+    const char *why = "out of memory";
+    if (curl != NULL && fields != NULL && set_options(curl, url, request, fields, response)) {
+        CURLcode code = curl_easy_perform(curl);
+        why = code != CURLE_OK     ? curl_easy_strerror(code)
+              : response->len == 0 ? "the responder's answer is empty"
+                                   : NULL;
+    }
+    curl_slist_free_all(fields);
+    curl_easy_cleanup(curl);
+    return why;
+}
+
+static void tell_failure(const char *sentence)
+{
+    struct channel_message message = {.kind = CHANNEL_FAILED, .payload = slice_of(sentence)};
+    (void)!channel_send(SPAWN_CHANNEL, &message);
+}
+
+static void tell_answer(uint32_t number, const struct response *response)
+{
+    int descriptor = memory_file_new("sallyport-ocsp", response->bytes, response->len);
+    if (descriptor < 0) {
+        tell_failure("no memory for the answer");
+        return;
+    }
+    struct channel_message message = {.kind = CHANNEL_ANSWER,
+                                      .number = number,
+                                      .descriptors = {descriptor},
+                                      .descriptor_count = 1};
+    (void)!channel_send(SPAWN_CHANNEL, &message);
+    (void)close(descriptor);
+}
+
+static void act(const struct channel_message *ask)
+{
+    static struct response response;
+    char url[URL_BYTES_MAX + 1];
+    struct memory_file request;
+    (void)snprintf(url, sizeof(url), "%.*s", SLICE_FORMAT(ask->payload));
+    if (memory_file_map(&request, ask->descriptors[0], REQUEST_BYTES_MAX) != STATUS_OK) {
+        tell_failure("the request cannot be read");
+        return;
+    }
+    const char *why = fetch(url, &request, &response);
+    memory_file_unmap(&request);
+    if (why != NULL) {
+        tell_failure(why);
+        return;
+    }
+    tell_answer(ask->number, &response);
+}
+
 int fetcher_process_run(size_t index)
 {
     (void)index;
-    return 2;
+    static uint8_t packet[CHANNEL_PACKET_MAX];
+    struct pollfd entry = {.fd = SPAWN_CHANNEL, .events = POLLIN};
+    struct channel_message ask;
+    role_harden("fetcher");
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || poll(&entry, 1, ASK_MS) != 1 ||
+        channel_receive(SPAWN_CHANNEL, CHANNEL_MASTER, packet, &ask) != STATUS_OK) {
+        return 1;
+    }
+    if (ask.kind == CHANNEL_ASK) {
+        act(&ask);
+    }
+    curl_global_cleanup();
+    return 0;
 }

@@ -24,6 +24,7 @@
 #include "proxy/process/processors.h"
 #include "proxy/process/report.h"
 #include "proxy/process/roster.h"
+#include "proxy/process/staples.h"
 
 enum {
     WORKERS_MAX = 512,
@@ -49,6 +50,7 @@ struct master {
     struct snapshot snapshot;
     struct admin_server *admin;
     struct roster roster;
+    struct staples *staples;  /* NULL: no certificate wants one */
     struct deadline deadline; /* of draining or stopping */
 };
 
@@ -185,6 +187,9 @@ static void on_message(void *self, struct child *child, const struct channel_mes
         (void)close(message->descriptors[i]);
     }
     if (message->kind == CHANNEL_READY) {
+        if (child != &master->roster.keyholder) {
+            staples_give(master->staples, child);
+        }
         note_ready(master);
     } else if (message->kind == CHANNEL_FAILED) {
         on_failed(master, child, message);
@@ -233,6 +238,7 @@ static void reap(struct master *master)
     for (pid_t pid = waitpid(-1, &status, WNOHANG); pid > 0; pid = waitpid(-1, &status, WNOHANG)) {
         struct child *child = roster_find(&master->roster, pid);
         if (child == NULL) {
+            (void)staples_on_exit(master->staples, pid);
             continue;
         }
         bool was_expected = is_expected(master, child);
@@ -485,6 +491,7 @@ static enum status open_all(struct master *master)
 static void close_all(struct master *master)
 {
     deadline_disarm(&master->deadline);
+    staples_close(master->staples);
     roster_end_workers(&master->roster);
     roster_end_keyholder(&master->roster);
     listen_sockets_close(master->sockets);

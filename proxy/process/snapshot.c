@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "config/source.h"
-#include "proxy/process/chain_file.h"
+#include "crypto/certificate.h"
+#include "crypto/error.h"
+#include "crypto/secret.h"
 #include "proxy/process/memory_file.h"
 
 enum { FILE_BYTES_MAX = 16 * 1024 * 1024 };
@@ -135,23 +137,37 @@ static void add_password(struct gathering *gathering, size_t index)
     wipe_and_free(bytes, len);
 }
 
+/* False: out of memory. Without a password the secret stays empty. */
+static bool copy_password(const struct gathering *gathering, size_t index, struct secret *password)
+{
+    char name[SNAPSHOT_NAME_BYTES];
+    (void)snprintf(name, sizeof(name), SNAPSHOT_PASSWORD "%zu", index);
+    const struct bundle_entry *entry = bundle_find(gathering->for_keyholder, name);
+    return entry == NULL || entry->len == 0 ||
+           (secret_init(password, entry->len) && secret_set(password, entry->bytes, entry->len));
+}
+
 /* A file that holds the chain and the key: workers get the chain alone, as PEM. */
 static void add_chain_without_key(struct gathering *gathering, size_t index, const char *bytes,
                                   size_t len)
 {
-    const struct config_certificate *certificate = &gathering->config->certificates[index];
-    char name[SNAPSHOT_NAME_BYTES];
-    (void)snprintf(name, sizeof(name), SNAPSHOT_PASSWORD "%zu", index);
-    const struct bundle_entry *password = bundle_find(gathering->for_keyholder, name);
-    struct process_error why = {{0}};
+    const struct config_file *chain = &gathering->config->certificates[index].chain;
+    struct secret password = {0};
+    struct crypto_error error = {"out of memory"};
+    struct certificate *certificate = NULL;
+    if (copy_password(gathering, index, &password)) {
+        certificate = certificate_read((struct bytes){(const uint8_t *)bytes, len},
+                                       secret_len(&password) > 0 ? &password : NULL, &error);
+    }
+    secret_fini(&password);
     size_t pem_len = 0;
-    char *pem = chain_file_without_key(bytes, len, password, &pem_len, &why);
+    char *pem = certificate == NULL ? NULL : certificate_pem(certificate, &pem_len);
+    certificate_unref(certificate);
     if (pem == NULL) {
-        fail(gathering, STATUS_REFUSED, &certificate->chain.place, certificate->chain.path,
-             why.text);
+        fail(gathering, STATUS_REFUSED, &chain->place, chain->path, error.text);
         return;
     }
-    add(gathering, gathering->for_workers, certificate->chain.path, pem, pem_len);
+    add(gathering, gathering->for_workers, chain->path, pem, pem_len);
     free(pem);
 }
 

@@ -1,0 +1,311 @@
+/* proxy/process/staples.c · SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/process/staples.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "config/bundle.h"
+#include "crypto/certificate.h"
+#include "crypto/error.h"
+#include "crypto/ocsp.h"
+#include "proxy/process/memory_file.h"
+
+enum {
+    TICK_MS = 1000,
+    FETCH_MS = 20000, /* a fetcher that takes longer is killed */
+    URL_BYTES_MAX = 2048,
+};
+
+/* One certificate that wants to be stapled. */
+struct staple {
+    size_t index; /* of the configuration */
+    struct certificate *certificate;
+    int response;   /* sealed, verified; -1: none yet */
+    time_t ends_at; /* of the response */
+    time_t ask_at;  /* when to ask (again) */
+};
+
+struct staples {
+    struct roster *roster;
+    struct child fetcher;
+    struct deadline tick;
+    struct deadline patience;
+    struct staple *asking; /* whom the running fetcher asks for; NULL: none runs */
+    size_t count;
+    struct staple at[];
+};
+
+static struct log *log_of(const struct staples *staples)
+{
+    return staples->roster->supplies.log;
+}
+
+static const char *name_of(const struct staples *staples, const struct staple *staple)
+{
+    return staples->roster->supplies.config->certificates[staple->index].name;
+}
+
+/* ---- workers ---- */
+
+static struct channel_message staple_message(const struct staple *staple)
+{
+    return (struct channel_message){.kind = CHANNEL_STAPLE,
+                                    .number = (uint32_t)staple->index,
+                                    .descriptors = {staple->response},
+                                    .descriptor_count = 1};
+}
+
+void staples_give(struct staples *staples, struct child *worker)
+{
+    for (size_t i = 0; staples != NULL && i < staples->count; i++) {
+        const struct staple *staple = &staples->at[i];
+        if (staple->response >= 0 && staple->ends_at > time(NULL)) {
+            struct channel_message message = staple_message(staple);
+            (void)child_send(worker, &message);
+        }
+    }
+}
+
+/* ---- asking ---- */
+
+static void retry(struct staples *staples, struct staple *staple, const char *why)
+{
+    staple->ask_at = time(NULL) + OCSP_RETRY_SECONDS;
+    LOG_EVENT(log_of(staples), LOG_WARN, "ocsp_failed",
+              log_text("certificate", name_of(staples, staple)), log_text("reason", why),
+              log_number("retry_seconds", OCSP_RETRY_SECONDS));
+}
+
+/* Takes the descriptor of a verified response. */
+static void keep(struct staples *staples, struct staple *staple, int descriptor,
+                 const struct ocsp_facts *facts)
+{
+    if (staple->response >= 0) {
+        (void)close(staple->response);
+    }
+    staple->response = descriptor;
+    staple->ask_at = facts->refresh_at;
+    staple->ends_at =
+        facts->next_update == 0 ? time(NULL) + 2 * OCSP_RETRY_SECONDS : facts->next_update;
+    LOG_EVENT(log_of(staples), facts->status == OCSP_GOOD ? LOG_INFO : LOG_ERROR, "ocsp_response",
+              log_text("certificate", name_of(staples, staple)),
+              log_text("status", ocsp_status_name(facts->status)),
+              log_number("next_update", (int64_t)facts->next_update));
+    struct channel_message message = staple_message(staple);
+    roster_tell_workers(staples->roster, &message);
+}
+
+static void on_answer(struct staples *staples, struct staple *staple, int descriptor)
+{
+    struct memory_file file;
+    struct ocsp_facts facts;
+    struct crypto_error error = {"the answer is too large or was not sealed"};
+    bool is_good = false;
+    if (memory_file_map(&file, descriptor, OCSP_RESPONSE_BYTES_MAX) == STATUS_OK) {
+        is_good = ocsp_response_verify(staple->certificate, (struct bytes){file.bytes, file.len},
+                                       time(NULL), &facts, &error);
+        memory_file_unmap(&file);
+    }
+    if (is_good) {
+        keep(staples, staple, descriptor, &facts);
+        return;
+    }
+    (void)close(descriptor);
+    retry(staples, staple, error.text);
+}
+
+static void on_message(void *self, struct child *child, const struct channel_message *message)
+{
+    (void)child;
+    struct staples *staples = self;
+    struct staple *staple = staples->asking;
+    staples->asking = NULL; /* one answer a fetcher */
+    if (message->kind == CHANNEL_ANSWER && staple != NULL) {
+        on_answer(staples, staple, message->descriptors[0]);
+        return;
+    }
+    for (size_t i = 0; i < message->descriptor_count; i++) {
+        (void)close(message->descriptors[i]);
+    }
+    if (message->kind == CHANNEL_FAILED && staple != NULL) {
+        char why[200];
+        (void)snprintf(why, sizeof(why), "%.*s", SLICE_FORMAT(message->payload));
+        retry(staples, staple, why);
+    }
+}
+
+static void on_garbage(void *self, struct child *child)
+{
+    (void)self; /* its end is a failure like any other */
+    (void)child;
+}
+
+static void on_patience(void *self)
+{
+    struct staples *staples = self;
+    child_kill(&staples->fetcher);
+}
+
+static int seal_request(const struct staple *staple, struct crypto_error *error)
+{
+    size_t len = 0;
+    uint8_t *request = ocsp_request(staple->certificate, &len, error);
+    if (request == NULL) {
+        return -1;
+    }
+    int descriptor = memory_file_new("sallyport-ocsp", request, len);
+    free(request);
+    return descriptor;
+}
+
+static void ask(struct staples *staples, struct staple *staple)
+{
+    const struct roster_supplies *supplies = &staples->roster->supplies;
+    const char *url = certificate_facts(staple->certificate)->ocsp_url;
+    struct crypto_error error = {"the request cannot be made"};
+    int request = seal_request(staple, &error);
+    struct spawn_order order = {
+        .log = supplies->log_descriptor, .slots = -1, .account = &supplies->accounts->worker};
+    if (request < 0 || child_start(&staples->fetcher, &order) != STATUS_OK) {
+        retry(staples, staple, error.text);
+    } else {
+        struct channel_message message = {.kind = CHANNEL_ASK,
+                                          .payload = slice_of(url),
+                                          .descriptors = {request},
+                                          .descriptor_count = 1};
+        (void)child_send(&staples->fetcher, &message);
+        staples->asking = staple;
+        deadline_arm(&staples->patience, supplies->loop, FETCH_MS, on_patience, staples);
+    }
+    if (request >= 0) {
+        (void)close(request);
+    }
+}
+
+bool staples_on_exit(struct staples *staples, pid_t pid)
+{
+    if (staples == NULL || staples->fetcher.pid != pid) {
+        return false;
+    }
+    child_on_exit(&staples->fetcher);
+    deadline_disarm(&staples->patience);
+    if (staples->asking != NULL) {
+        retry(staples, staples->asking, "the fetcher ended without an answer");
+        staples->asking = NULL;
+    }
+    return true;
+}
+
+static void on_tick(void *self)
+{
+    struct staples *staples = self;
+    time_t now = time(NULL);
+    deadline_arm(&staples->tick, staples->roster->supplies.loop, TICK_MS, on_tick, staples);
+    for (size_t i = 0; i < staples->count && child_is_down(&staples->fetcher); i++) {
+        if (staples->at[i].ask_at <= now) {
+            ask(staples, &staples->at[i]);
+            return;
+        }
+    }
+}
+
+/* ---- opening ---- */
+
+static bool wants_staple(const struct config_certificate *own)
+{
+    return own->ocsp.path == NULL && own->ocsp.word != NULL && strcmp(own->ocsp.word, "auto") == 0;
+}
+
+/* A certificate without a responder's URL, or without its issuer in the chain, cannot be asked for.
+ */
+static void add(struct staples *staples, const struct bundle *bundle, size_t index)
+{
+    const struct config *config = staples->roster->supplies.config;
+    const struct bundle_entry *entry = bundle_find(bundle, config->certificates[index].chain.path);
+    struct crypto_error error = {{0}};
+    struct certificate *certificate =
+        entry == NULL ? NULL
+                      : certificate_read((struct bytes){entry->bytes, entry->len}, NULL, &error);
+    if (certificate == NULL) {
+        return; /* told by whoever serves it */
+    }
+    size_t url_len = strlen(certificate_facts(certificate)->ocsp_url);
+    if (url_len == 0 || url_len > URL_BYTES_MAX || certificate_issuer(certificate) == NULL) {
+        certificate_unref(certificate);
+        return;
+    }
+    staples->at[staples->count++] =
+        (struct staple){.index = index, .certificate = certificate, .response = -1};
+}
+
+static struct bundle *parse_bundle(const struct roster *roster)
+{
+    struct memory_file file;
+    if (memory_file_map(&file, roster->supplies.snapshot->worker_file, BUNDLE_BYTES_MAX) !=
+        STATUS_OK) {
+        return NULL;
+    }
+    struct bundle *bundle = bundle_parse(file.bytes, file.len);
+    memory_file_unmap(&file);
+    return bundle;
+}
+
+static size_t count_wanted(const struct config *config)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < config->certificate_count; i++) {
+        count += wants_staple(&config->certificates[i]);
+    }
+    return count;
+}
+
+enum status staples_open(struct staples **out, struct roster *roster)
+{
+    const struct config *config = roster->supplies.config;
+    size_t wanted = count_wanted(config);
+    *out = NULL;
+    if (wanted == 0) {
+        return STATUS_OK;
+    }
+    struct staples *staples = calloc(1, sizeof(*staples) + wanted * sizeof(staples->at[0]));
+    struct bundle *bundle = parse_bundle(roster);
+    if (staples == NULL || bundle == NULL) {
+        free(staples);
+        bundle_free(bundle);
+        return STATUS_NOMEM;
+    }
+    const struct child_events events = {
+        .on_message = on_message, .on_garbage = on_garbage, .self = staples};
+    staples->roster = roster;
+    child_init(&staples->fetcher, roster->supplies.loop, "fetcher", 0, &events);
+    for (size_t i = 0; i < config->certificate_count; i++) {
+        if (wants_staple(&config->certificates[i])) {
+            add(staples, bundle, i);
+        }
+    }
+    bundle_free(bundle);
+    deadline_arm(&staples->tick, roster->supplies.loop, TICK_MS / 10, on_tick, staples);
+    *out = staples;
+    return STATUS_OK;
+}
+
+void staples_close(struct staples *staples)
+{
+    if (staples == NULL) {
+        return;
+    }
+    deadline_disarm(&staples->tick);
+    deadline_disarm(&staples->patience);
+    child_kill(&staples->fetcher);
+    child_end(&staples->fetcher);
+    for (size_t i = 0; i < staples->count; i++) {
+        certificate_unref(staples->at[i].certificate);
+        if (staples->at[i].response >= 0) {
+            (void)close(staples->at[i].response);
+        }
+    }
+    free(staples);
+}

@@ -1,0 +1,31 @@
+/* proxy/process/staples.h
+ *
+ * The OCSP responses that workers staple: asked for at the start and again half way through their
+ * life, for each certificate with `ocsp: auto` that names a responder, one at a time, by a
+ * short-lived child without privilege. What comes back is verified here before any worker sees it.
+ *
+ * Why it exists: a responder that is down, slow or lying must never delay a start, a handshake or
+ * another certificate; the last good response is kept as long as it holds.
+ *
+ * Owner: the master.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "proxy/process/roster.h"
+
+struct staples;
+
+/* Reads the certificates from the snapshot and asks for the first. *out is NULL when no
+ * certificate wants it. */
+MUST_CHECK enum status staples_open(struct staples **out, struct roster *roster);
+
+/* Ends a fetcher that runs. NULL is fine, here and below. */
+void staples_close(struct staples *staples);
+
+/* A worker has become ready: it gets what there is. */
+void staples_give(struct staples *staples, struct child *worker);
+
+/* Whether `pid` is the fetcher's, which has ended; acts on it. */
+bool staples_on_exit(struct staples *staples, pid_t pid);
