@@ -23,13 +23,38 @@ struct chain {
 static const struct yaml_node *read_file(struct including *including, const struct chain *chain,
                                          const struct place *from);
 
+/* Takes out `.` segments and repeated slashes, so that two spellings of one name are seen to be
+ * one.
+ * `..` stays: what it means depends on symbolic links. */
+static void simplify(char *path)
+{
+    char *out = path;
+    const char *at = path;
+    while (*at != '\0') {
+        bool starts_segment = out == path || out[-1] == '/';
+        if (starts_segment && at[0] == '.' && at[1] == '/') {
+            at += 1 + strspn(at + 1, "/");
+            continue;
+        }
+        if (at[0] == '/' && out > path && out[-1] == '/') {
+            at++;
+            continue;
+        }
+        *out++ = *at++;
+    }
+    *out = '\0';
+}
+
 const char *include_resolve(struct memory *memory, const char *base, const char *name)
 {
     const char *slash = strrchr(base, '/');
-    if (name[0] == '/' || slash == NULL) {
-        return memory_copy_text(memory, name);
+    char *path = name[0] == '/' || slash == NULL
+                     ? memory_copy_text(memory, name)
+                     : memory_format(memory, "%.*s/%s", (int)(slash - base), base, name);
+    if (path != NULL) {
+        simplify(path);
     }
-    return memory_format(memory, "%.*s/%s", (int)(slash - base), base, name);
+    return path;
 }
 
 static const char *status_text(enum source_status status)

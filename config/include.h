@@ -32,6 +32,6 @@ const struct yaml_node *include_read(struct memory *memory, const struct source 
                                      const char *name, struct include_files *files,
                                      struct problem_list *problems);
 
-/* `name` as seen from the folder of the file `base`: absolute names stay as they are. NULL when out
- * of memory. */
+/* `name` as seen from the folder of the file `base`: absolute names stay where they are.
+ * Without `.` segments and repeated slashes. NULL when out of memory. */
 const char *include_resolve(struct memory *memory, const char *base, const char *name);
