@@ -110,11 +110,21 @@ static void close_now(struct client_codec *codec)
     fail(LIST_OBJECT(codec, struct http1_client, codec), FAULT_BACKEND_RESET);
 }
 
+/* Nothing came behind the response, the end of the conn included: it may have come with the last
+ * bytes, and no event will tell of it again. */
+static bool is_quiet(struct http1_client *client)
+{
+    enum fault_code fault = FAULT_NONE;
+    return receiver_is_empty(&client->receiver) &&
+           receiver_fill(&client->receiver, client->stream, BUFFER_SMALL_BYTES, &fault) ==
+               RECEIVER_WAITS;
+}
+
 /* Both directions are complete: the conn is idle again, or has served its time. */
 static void finish(struct http1_client *client)
 {
-    bool is_reusable = !client->is_last && !client->is_tunnel && client->tx == TX_DONE &&
-                       receiver_is_empty(&client->receiver);
+    bool is_reusable =
+        !client->is_last && !client->is_tunnel && client->tx == TX_DONE && is_quiet(client);
     struct exchange *exchange = let_go(client);
     client->rx = RX_IDLE;
     client->served++;
