@@ -68,9 +68,11 @@ struct message {
 
 /* How large a message's head may be; the body has limits of its own. */
 struct message_limits {
-    size_t header_bytes; /* of a header or trailer section, start line and line ends included */
-    size_t header_count; /* field lines */
-    size_t uri_bytes;    /* of a request target */
+    size_t header_bytes;   /* of a header section, start line and line ends included */
+    size_t header_count;   /* field lines */
+    size_t uri_bytes;      /* of a request target */
+    size_t trailer_bytes;  /* of a trailer section; 0: as header_bytes */
+    size_t overhead_bytes; /* of a body's framing beyond what its content pays for; 0: 16 KiB */
 };
 
 /* METHOD_OTHER for a token without a meaning of its own here. Case matters (RFC 9110 §9.1). */

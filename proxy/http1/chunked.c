@@ -135,9 +135,23 @@ static enum fault_code take_content_end(struct chunked *chunked, char c)
     return FAULT_NONE;
 }
 
+static uint64_t overhead_limit(const struct chunked *chunked)
+{
+    size_t set = chunked->limits->overhead_bytes;
+    return set > 0 ? set : CHUNKED_OVERHEAD_BYTES;
+}
+
+/* A trailer section is held to the limits of a header section, but for its own size. */
+static struct message_limits trailer_limits(const struct chunked *chunked)
+{
+    struct message_limits limits = *chunked->limits;
+    limits.header_bytes = limits.trailer_bytes > 0 ? limits.trailer_bytes : limits.header_bytes;
+    return limits;
+}
+
 static enum fault_code take_framing(struct chunked *chunked, char c)
 {
-    if (++chunked->overhead > CHUNKED_OVERHEAD_BYTES) {
+    if (++chunked->overhead > overhead_limit(chunked)) {
         return FAULT_H1_CHUNK_OVERHEAD;
     }
     switch ((enum state)chunked->state) {
@@ -229,7 +243,8 @@ static enum status take_trailers(struct chunked *chunked, slice in, size_t *cons
     }
     size_t before = chunked->section_len;
     /* one byte more than the limit is enough for the scan to refuse */
-    size_t want = chunked->limits->header_bytes + 1 - before;
+    const struct message_limits limits = trailer_limits(chunked);
+    size_t want = limits.header_bytes + 1 - before;
     size_t len = in.len < want ? in.len : want;
     if (!section_reserve(chunked, len)) {
         *fault = FAULT_LIMIT_MEMORY;
@@ -238,7 +253,7 @@ static enum status take_trailers(struct chunked *chunked, slice in, size_t *cons
     memcpy(chunked->section + before, in.at, len);
     size_t section_len = before + len;
     enum status status = http1_head_scan(&chunked->scan, (slice){chunked->section, section_len},
-                                         chunked->limits, &section_len, fault);
+                                         &limits, &section_len, fault);
     chunked->section_len = section_len;
     *consumed = section_len - before;
     return status == STATUS_OK ? parse_trailers(chunked, fault) : status;

@@ -6,8 +6,9 @@
  *
  * Chunk framing is a cost without content, so it has a limit: a bucket fills with each byte of
  * framing (size lines, extensions, line ends) and loses CHUNKED_CREDIT for each byte of content;
- * more than CHUNKED_OVERHEAD_BYTES in it is refused. A sender of one-byte chunks (five bytes of
- * framing each) never fills it; one of long extensions does within 16 KiB.
+ * more in it than the limit (`overhead_bytes`, CHUNKED_OVERHEAD_BYTES when not set) is refused. A
+ * sender of one-byte chunks (five bytes of framing each) never fills it; one of long extensions
+ * does soon.
  *
  * Owner: the conn.
  *

@@ -30,7 +30,9 @@ static void fill_settings(struct server_settings *settings, const struct config 
     *settings = (struct server_settings){
         .limits = {.header_bytes = config->limits.header_bytes,
                    .header_count = config->limits.header_count,
-                   .uri_bytes = config->limits.uri_bytes},
+                   .uri_bytes = config->limits.uri_bytes,
+                   .trailer_bytes = config->limits.trailer_bytes,
+                   .overhead_bytes = config->limits.chunk_overhead_bytes},
         .body_bytes = config->limits.body_bytes,
         .requests_per_conn = config->limits.requests_per_connection,
         .header_ms = config->timeouts.header_ms,
