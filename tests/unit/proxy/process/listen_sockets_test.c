@@ -1,0 +1,107 @@
+/* tests/unit/proxy/process/listen_sockets_test.c · SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/process/listen_sockets.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct config_address loopback(uint16_t port)
+{
+    return (struct config_address){.kind = CONFIG_ADDRESS_IP4,
+                                   .text = "127.0.0.1:N",
+                                   .ip = {127, 0, 0, 1},
+                                   .port = port,
+                                   .place = {"file.yaml", 4, 7}};
+}
+
+static unsigned port_of(int descriptor)
+{
+    struct sockaddr_in address = {0};
+    socklen_t len = sizeof(address);
+    assert_int_equal(getsockname(descriptor, (struct sockaddr *)&address, &len), 0);
+    return ntohs(address.sin_port);
+}
+
+static void opens_one_socket_a_worker_on_one_chosen_port(void **state)
+{
+    (void)state;
+    struct config_address addresses[] = {loopback(0), loopback(0)};
+    struct config_listener listeners[] = {
+        {.name = "one", .addresses = &addresses[0], .address_count = 1},
+        {.name = "two", .addresses = &addresses[1], .address_count = 1},
+    };
+    struct config config = {.listeners = listeners, .listener_count = 2};
+    struct listen_sockets *sockets = NULL;
+    struct process_error error;
+    assert_int_equal(listen_sockets_open(&sockets, &config, 3, &error), STATUS_OK);
+    assert_int_equal(listen_sockets_count(sockets), 2);
+    for (size_t i = 0; i < 2; i++) {
+        unsigned port = port_of(listen_sockets_of_worker(sockets, 0)[i]);
+        char text[64];
+        (void)snprintf(text, sizeof(text), "127.0.0.1:%u", port);
+        assert_string_equal(listen_sockets_address(sockets, i), text);
+        for (size_t worker = 0; worker < 3; worker++) {
+            int descriptor = listen_sockets_of_worker(sockets, worker)[i];
+            assert_int_equal(port_of(descriptor), port);
+            assert_true(fcntl(descriptor, F_GETFD) & FD_CLOEXEC);
+            assert_true(fcntl(descriptor, F_GETFL) & O_NONBLOCK);
+        }
+    }
+    assert_string_equal(listen_sockets_name(sockets, 1), "two");
+    listen_sockets_close(sockets);
+}
+
+static void does_not_share_a_port_that_somebody_listens_on(void **state)
+{
+    (void)state;
+    struct config_address address = loopback(0);
+    struct config_listener listener = {.name = "web", .addresses = &address, .address_count = 1};
+    struct config config = {.listeners = &listener, .listener_count = 1};
+    struct listen_sockets *first = NULL;
+    struct listen_sockets *second = NULL;
+    struct process_error error;
+    assert_int_equal(listen_sockets_open(&first, &config, 1, &error), STATUS_OK);
+    address.port = (uint16_t)port_of(listen_sockets_of_worker(first, 0)[0]);
+    assert_int_equal(listen_sockets_open(&second, &config, 1, &error), STATUS_SYS);
+    assert_string_equal(error.text, "file.yaml:4:7: listener web cannot listen on 127.0.0.1:N: the "
+                                    "address is in use by another process");
+    listen_sockets_close(first);
+    assert_int_equal(listen_sockets_open(&second, &config, 1, &error), STATUS_OK);
+    listen_sockets_close(second);
+}
+
+static void shares_one_unix_socket_and_removes_its_path(void **state)
+{
+    (void)state;
+    char path[64];
+    (void)snprintf(path, sizeof(path), "/tmp/sallyport-test-%d.sock", (int)getpid());
+    struct config_address address = {.kind = CONFIG_ADDRESS_UNIX, .text = "unix:x", .path = path};
+    struct config_listener listener = {.name = "web", .addresses = &address, .address_count = 1};
+    struct config config = {.listeners = &listener, .listener_count = 1};
+    struct listen_sockets *sockets = NULL;
+    struct process_error error;
+    assert_int_equal(listen_sockets_open(&sockets, &config, 2, &error), STATUS_OK);
+    assert_int_equal(listen_sockets_of_worker(sockets, 0)[0],
+                     listen_sockets_of_worker(sockets, 1)[0]);
+    assert_int_equal(access(path, F_OK), 0);
+    listen_sockets_close(sockets);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(opens_one_socket_a_worker_on_one_chosen_port),
+        cmocka_unit_test(does_not_share_a_port_that_somebody_listens_on),
+        cmocka_unit_test(shares_one_unix_socket_and_removes_its_path),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
