@@ -17,6 +17,7 @@ struct turn_end_call {
 };
 
 struct signal_watch {
+    struct loop *loop;
     struct event *event;
     void (*on_signal)(void *self, int number);
     void *self;
@@ -25,6 +26,7 @@ struct signal_watch {
 struct loop {
     struct event_base *base;
     bool is_stopping;
+    bool is_now_old; /* waiting since now_us was read */
     uint64_t now_us;
     struct list posts;
     struct list flushes;
@@ -40,12 +42,22 @@ struct loop {
     char *scratch;
 };
 
+/* The first call after waiting reads the clock: what it arms must count from now, not from when the
+ * wait began. */
+static void wake(struct loop *loop)
+{
+    if (loop->is_now_old) {
+        loop->is_now_old = false;
+        loop->now_us = clock_monotonic_us();
+    }
+}
+
 static void on_tick(evutil_socket_t descriptor, short events, void *self)
 {
     (void)descriptor;
     (void)events;
     struct loop *loop = self;
-    loop->now_us = clock_monotonic_us();
+    wake(loop);
     timer_lists_fire(&loop->timers, loop_now_ms(loop));
 }
 
@@ -125,8 +137,10 @@ static void run_turn(struct loop *loop)
     enum { POST_ROUNDS_MAX = 16 };
     bool has_posts = !list_is_empty(&loop->posts) || !list_is_empty(&loop->flushes);
     arm_tick(loop);
+    loop->is_now_old = true;
     (void)event_base_loop(loop->base, has_posts ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
-    loop->now_us = clock_monotonic_us();
+    loop->is_now_old = true;
+    wake(loop);
     /* Flushing can make an end that others wait for, and they post again; what does not settle in
      * a few rounds goes on in the next turn, after the sockets had theirs. */
     for (int round = 0; round < POST_ROUNDS_MAX; round++) {
@@ -223,6 +237,7 @@ static void on_descriptor(evutil_socket_t descriptor, short events, void *self)
 {
     (void)descriptor;
     struct watch *watch = self;
+    wake(watch->loop);
     unsigned seen = 0;
     seen |= (events & EV_READ) != 0 ? WATCH_READ : 0U;
     seen |= (events & EV_WRITE) != 0 ? WATCH_WRITE : 0U;
@@ -238,7 +253,7 @@ static enum status open_watch(struct watch *watch, struct loop *loop, int descri
     wanted = (short)(wanted | ((events & WATCH_READ) != 0 ? EV_READ : 0));
     wanted = (short)(wanted | ((events & WATCH_WRITE) != 0 ? EV_WRITE : 0));
     wanted = (short)(wanted | ((events & WATCH_CLOSED) != 0 ? EV_CLOSED : 0));
-    *watch = (struct watch){.on_ready = on_ready, .self = self};
+    *watch = (struct watch){.loop = loop, .on_ready = on_ready, .self = self};
     watch->event = event_new(loop->base, descriptor, wanted, on_descriptor, watch);
     if (watch->event == NULL) {
         return STATUS_NOMEM;
@@ -276,6 +291,7 @@ static void on_signal_event(evutil_socket_t number, short events, void *self)
 {
     (void)events;
     struct signal_watch *watch = self;
+    wake(watch->loop);
     watch->on_signal(watch->self, (int)number);
 }
 
@@ -286,7 +302,7 @@ enum status loop_on_signal(struct loop *loop, int number, void (*on_signal)(void
         return STATUS_REFUSED;
     }
     struct signal_watch *watch = &loop->signals[loop->signal_count];
-    *watch = (struct signal_watch){.on_signal = on_signal, .self = self};
+    *watch = (struct signal_watch){.loop = loop, .on_signal = on_signal, .self = self};
     watch->event = evsignal_new(loop->base, number, on_signal_event, watch);
     if (watch->event == NULL || evsignal_add(watch->event, NULL) != 0) {
         return STATUS_NOMEM;

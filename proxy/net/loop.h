@@ -75,6 +75,7 @@ enum watch_events { WATCH_READ = 1, WATCH_WRITE = 2, WATCH_CLOSED = 4 };
 
 /* Edge-triggered: tells each change once. Embedded; private to loop.c but for its size. */
 struct watch {
+    struct loop *loop;
     void (*on_ready)(void *self, unsigned events);
     void *self;
     struct event *event;
