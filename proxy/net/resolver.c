@@ -97,8 +97,11 @@ static bool collect(struct lookup *lookup)
     uint64_t ttl_s = UINT32_MAX;
     ttl_s = v6->count > 0 && v6->ttl_s < ttl_s ? v6->ttl_s : ttl_s;
     ttl_s = v4->count > 0 && v4->ttl_s < ttl_s ? v4->ttl_s : ttl_s;
+    if (out->count == 0) {
+        return false;
+    }
     out->ttl_ms = ttl_within(ttl_s * 1000, TTL_MOST_MS);
-    return out->count > 0;
+    return true;
 }
 
 static bool is_negative(const struct dns_answer *answer)
