@@ -244,12 +244,22 @@ static void read_serial(struct certificate *certificate)
     }
 }
 
+static bool is_plain_url(const char *url)
+{
+    for (const char *at = url; *at != '\0'; at++) {
+        if (!isgraph((unsigned char)*at)) {
+            return false;
+        }
+    }
+    return strncmp(url, "http://", 7) == 0 && strlen(url) < URL_MAX;
+}
+
 static void read_ocsp_url(struct certificate *certificate)
 {
     STACK_OF(OPENSSL_STRING) *urls = X509_get1_ocsp(certificate->leaf);
     for (int i = 0; i < sk_OPENSSL_STRING_num(urls); i++) {
         const char *url = sk_OPENSSL_STRING_value(urls, i);
-        if (strncmp(url, "http://", 7) == 0 && strlen(url) < sizeof(certificate->ocsp_url)) {
+        if (is_plain_url(url)) {
             (void)snprintf(certificate->ocsp_url, sizeof(certificate->ocsp_url), "%s", url);
             break;
         }
