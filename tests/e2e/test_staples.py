@@ -1,0 +1,166 @@
+"""OCSP: asked for by a child of its own, verified by the master, stapled by the workers.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import datetime
+import http.server
+import subprocess
+import threading
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
+
+from conftest import wait_until
+from test_process import CONFIG, HELLO, ask, children
+
+STAPLED = CONFIG.replace("key: @key@", "key: @key@, ocsp: auto")
+
+
+def now():
+    return datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+
+
+class Responder:
+    """An OCSP responder over HTTP, with the answer that a test wants."""
+
+    def __init__(self, authority):
+        self.authority = authority
+        self.asked = 0
+        self.answer = lambda body: self.response(ocsp.OCSPCertStatus.GOOD)
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                outer.asked += 1
+                body = self.rfile.read(int(self.headers["content-length"]))
+                assert self.headers["content-type"] == "application/ocsp-request"
+                answer = outer.answer(body)
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/"
+
+    def issue(self, folder):
+        """(chain, key) of a certificate for localhost that names this responder."""
+        key = rsa.generate_private_key(65537, 2048)
+        self.leaf = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]))
+            .issuer_name(self.authority.name).public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now() - datetime.timedelta(days=1))
+            .not_valid_after(now() + datetime.timedelta(days=10))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
+            .add_extension(x509.AuthorityInformationAccess([x509.AccessDescription(
+                AuthorityInformationAccessOID.OCSP,
+                x509.UniformResourceIdentifier(self.url))]), False)
+            .sign(self.authority.key, hashes.SHA256()))
+        chain_path, key_path = folder / "stapled.pem", folder / "stapled.key"
+        pem = serialization.Encoding.PEM
+        chain_path.write_bytes(
+            self.leaf.public_bytes(pem) + self.authority.certificate.public_bytes(pem))
+        key_path.write_bytes(key.private_bytes(
+            pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+        return chain_path, key_path
+
+    def response(self, status, key=None):
+        revoked = status == ocsp.OCSPCertStatus.REVOKED
+        return (
+            ocsp.OCSPResponseBuilder()
+            .add_response(
+                self.leaf, self.authority.certificate, hashes.SHA1(), status,
+                now() - datetime.timedelta(hours=1), now() + datetime.timedelta(days=1),
+                now() - datetime.timedelta(days=1) if revoked else None,
+                None)
+            .responder_id(ocsp.OCSPResponderEncoding.HASH, self.authority.certificate)
+            .sign(key or self.authority.key, hashes.SHA256())
+            .public_bytes(serialization.Encoding.DER))
+
+
+@pytest.fixture
+def responder(authority):
+    responder = Responder(authority)
+    yield responder
+    responder.server.shutdown()
+    responder.server.server_close()
+
+
+@pytest.fixture
+def stapling(sallyport, backend, responder, tmp_path):
+    def run():
+        chain, key = responder.issue(tmp_path)
+        proxy = sallyport(STAPLED, chain=chain, key=key, app=backend(HELLO).port)
+        proxy.wait_event("ready")
+        return proxy
+    return run
+
+
+def staple_of(proxy):
+    done = subprocess.run(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{proxy.port('web')}", "-status",
+         "-servername", "localhost"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
+    return done.stdout
+
+
+def test_a_good_response_is_stapled_by_every_worker(stapling):
+    proxy = stapling()
+    proxy.wait_event("ocsp_response", status="good")
+    for _ in range(6):  # both workers
+        assert "OCSP Response Status: successful" in staple_of(proxy)
+    wait_until(lambda: "fetcher" not in children(proxy.pid), "the fetcher to end")
+
+
+def test_a_worker_started_later_staples_too(stapling):
+    proxy = stapling()
+    proxy.wait_event("ocsp_response", status="good")
+    for role in ("worker 1", "worker 2"):
+        subprocess.run(["kill", "-9", str(children(proxy.pid)[role])], check=True)
+        proxy.wait_event("child_started", child=role)
+    wait_until(lambda: all("OCSP Response Status: successful" in staple_of(proxy)
+                           for _ in range(4)), "the new workers to staple")
+
+
+@pytest.mark.parametrize("answer", [
+    pytest.param(lambda r: b"nonsense", id="nonsense"),
+    pytest.param(lambda r: b"x" * 200_000, id="too large"),
+    pytest.param(lambda r: b"", id="empty"),
+    pytest.param(lambda r: r.response(ocsp.OCSPCertStatus.GOOD,
+                                      rsa.generate_private_key(65537, 2048)), id="forged"),
+])
+def test_a_bad_response_is_refused_and_nothing_breaks(stapling, responder, answer):
+    responder.answer = lambda body: answer(responder)
+    proxy = stapling()
+    proxy.wait_event("ocsp_failed")
+    assert "OCSP response: no response sent" in staple_of(proxy)
+    assert ask(proxy) == 200
+
+
+def test_a_responder_that_is_down_changes_nothing(stapling, responder):
+    responder.server.shutdown()
+    responder.server.server_close()
+    proxy = stapling()
+    proxy.wait_event("ocsp_failed")
+    assert ask(proxy) == 200
+
+
+def test_a_responder_that_never_answers_does_not_hold_up_the_start(stapling, responder):
+    held = threading.Event()
+    responder.answer = lambda body: held.wait(10) and b"" or b""
+    proxy = stapling()
+    wait_until(lambda: responder.asked, "the question")
+    assert ask(proxy) == 200
+    assert proxy.stop() == 0
+    held.set()
