@@ -87,6 +87,18 @@ def listening_ports():
     return ports
 
 
+def resident_bytes(pid):
+    """Memory of a process that is in use now."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)) * 1024
+
+
+def cpu_seconds(pid):
+    """CPU time of a process so far."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 # ---- processes -------------------------------------------------------------------------------
 
 
@@ -213,6 +225,13 @@ def stop_all(processes):
         pytest.fail("\n".join(problems), pytrace=False)
 
 
+def lean_sanitizer_settings():
+    """For tests that measure memory: freed memory is given back soon."""
+    settings = sanitizer_settings()
+    settings["ASAN_OPTIONS"] += ":quarantine_size_mb=1:thread_local_quarantine_size_kb=64"
+    return settings
+
+
 # ---- certificates ----------------------------------------------------------------------------
 
 
@@ -337,6 +356,16 @@ class Sallyport:
                      if all(e.get(key) == value for key, value in fields.items())]
             return lines if len(lines) >= count else None
         return self.process.wait_for(found, f"event {event} {fields or ''}")
+
+    def workers(self):
+        """Process ids of the workers; a child tells its role in its command line."""
+        pids = []
+        for path in pathlib.Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError, ValueError):
+                parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+                if parent == self.pid and b"worker" in (path / "cmdline").read_bytes():
+                    pids.append(int(path.name))
+        return sorted(pids)
 
     def tcp(self, name, **keywords):
         return Conn.tcp(self.port(name), **keywords)
