@@ -90,7 +90,11 @@ def talk(host, trust):
 
 def main(host, ca_file):
     trust = ssl.create_default_context(cafile=ca_file)
-    fine = fetch(host, trust) and talk(host, trust)
+    try:
+        fine = fetch(host, trust) and talk(host, trust)
+    except (OSError, EOFError, ValueError, http.client.HTTPException) as problem:
+        say("problem", repr(problem))
+        fine = False
     print("smoke: fine" if fine else "smoke: NOT as expected")
     return 0 if fine else 1
 
