@@ -126,6 +126,9 @@ static void drop_questions(struct lookup *lookup)
 
 void lookup_cancel(struct lookup *lookup)
 {
+    if (lookup == NULL) {
+        return;
+    }
     drop_questions(lookup);
     deadline_disarm(&lookup->limit);
     deadline_disarm(&lookup->patience);

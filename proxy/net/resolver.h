@@ -58,5 +58,5 @@ struct lookup *resolver_lookup(struct resolver *resolver, const char *name, uint
                                void (*on_done)(void *self, const struct resolved *resolved),
                                void *self);
 
-/* on_done will not be called. */
+/* on_done will not be called. NULL is fine. */
 void lookup_cancel(struct lookup *lookup);

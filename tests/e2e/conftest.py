@@ -174,7 +174,7 @@ class Process:
 
 def sanitizer_settings():
     return {
-        "ASAN_OPTIONS": f"exitcode={SANITIZER_STATUS}:detect_leaks=1:detect_stack_use_after_return=1"
+        "ASAN_OPTIONS": f"exitcode={SANITIZER_STATUS}:detect_leaks=1:detect_stack_use_after_return=0"
                         ":strict_string_checks=1:abort_on_error=0",
         "UBSAN_OPTIONS": f"print_stacktrace=1:exitcode={SANITIZER_STATUS}",
         "LSAN_OPTIONS": f"exitcode={SANITIZER_STATUS}",
