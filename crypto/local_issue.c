@@ -50,10 +50,9 @@ static bool set_serial(X509 *certificate)
 
 static bool set_common_name(X509 *certificate, const char *text)
 {
-    char cut[COMMON_NAME_MAX + 1];
-    (void)snprintf(cut, sizeof(cut), "%s", text);
+    int len = (int)strnlen(text, COMMON_NAME_MAX);
     return X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_UTF8,
-                                      (const unsigned char *)cut, -1, -1, 0) == 1;
+                                      (const unsigned char *)text, len, -1, 0) == 1;
 }
 
 static bool set_dates(X509 *certificate, time_t from, time_t to)
