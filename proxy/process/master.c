@@ -23,6 +23,7 @@
 #include "proxy/process/log_settings.h"
 #include "proxy/process/processors.h"
 #include "proxy/process/report.h"
+#include "proxy/process/role.h"
 #include "proxy/process/roster.h"
 #include "proxy/process/staples.h"
 
@@ -466,6 +467,11 @@ static enum status start_children(struct master *master)
     enum status status = roster_start(&master->roster);
     if (status != STATUS_OK) {
         process_error_set(master->error, "a child process cannot be started: %s", strerror(errno));
+        return status;
+    }
+    status = staples_open(&master->staples, &master->roster);
+    if (status != STATUS_OK) {
+        process_error_set(master->error, "out of memory");
     }
     return status;
 }
@@ -478,6 +484,7 @@ static enum status open_all(struct master *master)
         open_admin, open_sockets, open_roster,     start_children,
     };
     (void)umask(077);
+    role_harden("sallyport"); /* it holds the memory file with the keys */
     raise_descriptor_limit();
     for (size_t i = 0; i < sizeof(STEPS) / sizeof(STEPS[0]); i++) {
         enum status status = STEPS[i](master);

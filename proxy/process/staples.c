@@ -219,21 +219,31 @@ static bool wants_staple(const struct config_certificate *own)
     return own->ocsp.path == NULL && own->ocsp.word != NULL && strcmp(own->ocsp.word, "auto") == 0;
 }
 
-/* A certificate without a responder's URL, or without its issuer in the chain, cannot be asked for.
- */
+/* Why a certificate cannot be asked for; NULL: it can. */
+static const char *why_not(const struct certificate *certificate)
+{
+    const char *url = certificate_facts(certificate)->ocsp_url;
+    if (url[0] == '\0') {
+        return "the certificate names no OCSP responder";
+    }
+    if (strlen(url) > URL_BYTES_MAX) {
+        return "the responder's URL is too long";
+    }
+    return certificate_issuer(certificate) == NULL ? "the chain does not hold the issuer" : NULL;
+}
+
 static void add(struct staples *staples, const struct bundle *bundle, size_t index)
 {
-    const struct config *config = staples->roster->supplies.config;
-    const struct bundle_entry *entry = bundle_find(bundle, config->certificates[index].chain.path);
-    struct crypto_error error = {{0}};
+    const struct config_certificate *own = &staples->roster->supplies.config->certificates[index];
+    const struct bundle_entry *entry = bundle_find(bundle, own->chain.path);
+    struct crypto_error error = {"the chain is not there"};
     struct certificate *certificate =
         entry == NULL ? NULL
                       : certificate_read((struct bytes){entry->bytes, entry->len}, NULL, &error);
-    if (certificate == NULL) {
-        return; /* told by whoever serves it */
-    }
-    size_t url_len = strlen(certificate_facts(certificate)->ocsp_url);
-    if (url_len == 0 || url_len > URL_BYTES_MAX || certificate_issuer(certificate) == NULL) {
+    const char *why = certificate == NULL ? error.text : why_not(certificate);
+    if (why != NULL) {
+        LOG_EVENT(log_of(staples), LOG_WARN, "ocsp_unavailable", log_text("certificate", own->name),
+                  log_text("reason", why));
         certificate_unref(certificate);
         return;
     }
