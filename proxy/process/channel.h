@@ -46,7 +46,7 @@ enum {
     X(READY,       CHILD,  0, 0,                       0, 0)    \
     X(FAILED,      CHILD,  0, 0,                       1, 1024) /* why, in one sentence */ \
     X(DRAINED,     CHILD,  0, 0,                       0, 0)    \
-    X(NEED_KEYS,   CHILD,  0, 0,                       0, 0)    /* the channel to the keyholder ended */ \
+    X(NEED_KEYS,   CHILD,  0, 0,                       0, 0)    /* number: which channel to the keyholder ended */ \
     X(ANSWER,      CHILD,  1, 1,                       0, 0)    /* a fetcher's sealed response */
 /* clang-format on */
 

@@ -97,6 +97,7 @@ enum status child_start(struct child *child, struct spawn_order *order)
         return status;
     }
     child->state = CHILD_STARTING;
+    child->keys_given = 0;
     child->started_ms = loop_now_ms(child->loop);
     return STATUS_OK;
 }

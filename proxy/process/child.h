@@ -38,8 +38,9 @@ struct child {
     char title[40]; /* "sallyport: worker 1" */
     size_t index;
     enum child_state state;
-    pid_t pid;   /* -1: none */
-    int channel; /* -1: none */
+    pid_t pid;           /* -1: none */
+    int channel;         /* -1: none */
+    uint32_t keys_given; /* channels to the keyholder, since its start (workers only) */
     uint64_t restarts;
     unsigned failures; /* in a row */
     uint64_t started_ms;

@@ -195,7 +195,7 @@ static void on_message(void *self, struct child *child, const struct channel_mes
     } else if (message->kind == CHANNEL_FAILED) {
         on_failed(master, child, message);
     } else if (message->kind == CHANNEL_NEED_KEYS && child != &master->roster.keyholder) {
-        roster_connect_keys(&master->roster, child);
+        roster_renew_keys(&master->roster, child, message->number);
     }
 }
 

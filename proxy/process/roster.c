@@ -86,10 +86,18 @@ void roster_connect_keys(struct roster *roster, struct child *worker)
     /* A keyholder that cannot be told is dying: the next one is connected to all. */
     if (child_send(&roster->keyholder, &message)) {
         message = with_descriptor(CHANNEL_KEYS, worker_end);
+        worker->keys_given++;
         (void)child_send(worker, &message);
     }
     (void)close(keyholder_end);
     (void)close(worker_end);
+}
+
+void roster_renew_keys(struct roster *roster, struct child *worker, uint32_t lost)
+{
+    if (lost == worker->keys_given) {
+        roster_connect_keys(roster, worker);
+    }
 }
 
 static void send_listeners(struct roster *roster, struct child *worker)

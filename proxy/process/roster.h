@@ -55,6 +55,10 @@ void roster_respawn(struct roster *roster, struct child *child);
 /* A fresh channel between the keyholder and a worker, if both are there. */
 void roster_connect_keys(struct roster *roster, struct child *worker);
 
+/* The same when the worker says that its channel number `lost` (from 1) ended, unless it has been
+ * given another one meanwhile: that would fail what waits there. */
+void roster_renew_keys(struct roster *roster, struct child *worker, uint32_t lost);
+
 /* Sends one message to every worker. */
 void roster_tell_workers(struct roster *roster, const struct channel_message *message);
 

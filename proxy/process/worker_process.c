@@ -46,6 +46,7 @@ struct worker {
     struct relay *relay;
     int *listeners;
     size_t listener_count;
+    uint32_t keys_taken; /* channels to the keyholder, so far */
     uint64_t dropped_told;
     uint8_t packet[CHANNEL_PACKET_MAX];
 };
@@ -102,10 +103,12 @@ static void on_tick(void *self)
 
 /* ---- what the master sends ---- */
 
+/* The number tells the master which channel ended: it may have sent the next one already. */
 static void ask_for_keys(void *self)
 {
-    (void)self;
-    (void)!channel_send_kind(SPAWN_CHANNEL, CHANNEL_NEED_KEYS);
+    const struct worker *worker = self;
+    struct channel_message message = {.kind = CHANNEL_NEED_KEYS, .number = worker->keys_taken};
+    (void)!channel_send(SPAWN_CHANNEL, &message);
 }
 
 static bool parse_bundle(struct worker *worker, int descriptor)
@@ -227,6 +230,15 @@ static void on_drained(void *self)
     loop_stop(worker->loop);
 }
 
+/* Once the master has closed its copies too, new conns are refused by the kernel. */
+static void close_listeners(struct worker *worker)
+{
+    for (size_t i = 0; i < worker->listener_count; i++) {
+        (void)close(worker->listeners[i]);
+    }
+    worker->listener_count = 0;
+}
+
 static void drain(struct worker *worker)
 {
     if (worker->relay == NULL) {
@@ -234,6 +246,7 @@ static void drain(struct worker *worker)
         return;
     }
     relay_drain(worker->relay, on_drained, worker);
+    close_listeners(worker);
 }
 
 static void take_staple(struct worker *worker, const struct channel_message *message)
@@ -268,6 +281,7 @@ static void act(struct worker *worker, const struct channel_message *message)
         return; /* they stay open */
     case CHANNEL_KEYS:
         if (worker->keys != NULL) {
+            worker->keys_taken++;
             worker_keys_attach(worker->keys, message->descriptors[0]);
             return;
         }
