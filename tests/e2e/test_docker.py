@@ -161,7 +161,8 @@ def test_the_compose_file_puts_an_app_behind_its_sidecar(docker, compose):
     sidecar = container_of(compose, "sallyport")
     wait_healthy(docker, compose, sidecar)
     wait_until(lambda: compose.port in listening_ports(), "the published port")
-    ca_text = docker("docker", "exec", sidecar, "/usr/bin/sallyport", "cert", "show", "ca").stdout
+    ca_text = docker("docker", "exec", sidecar, "cat",
+                     "/var/lib/sallyport/local-ca/ca.pem").stdout
 
     received, text = asyncio.run(asyncio.wait_for(talk(compose.port, ca_text), 30))
     assert text == "through the sidecar"
@@ -187,8 +188,8 @@ def test_the_sidecar_ends_by_sigterm_within_ten_seconds(docker, compose):
     assert state["ExitCode"] == 0, docker("docker", "logs", sidecar, check=False).stderr
 
 
-def test_an_image_without_settings_says_what_it_lacks(docker, images):
+def test_an_image_without_settings_ends_as_bad_input(docker, images):
     done = docker("docker", "run", "--rm", "--read-only", "--network", "none", "sallyport",
                   check=False, patience=60)
     assert done.returncode == 2
-    assert "SALLYPORT_TO" in done.stderr
+    assert "sallyport.yaml" in done.stderr
