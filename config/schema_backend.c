@@ -146,7 +146,7 @@ static const struct schema_key BACKEND_KEYS[] = {
     {.name = "keepalive",
      .type = SCHEMA_NUMBER,
      .word = "off",
-     .fallback = "32",
+     .fallback = "256",
      .least = 1,
      .most = 100000,
      AT(backend, keepalive),
