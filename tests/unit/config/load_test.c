@@ -124,7 +124,7 @@ static void a_listener_gets_every_default(void **state)
     assert_int_equal(listener->routes[0].place.line, 3);
     const struct config_backend *backend = &config->backends[0];
     assert_string_equal(backend->name, "app");
-    assert_int_equal(backend->keepalive, 32);
+    assert_int_equal(backend->keepalive, 256);
     assert_int_equal(backend->max_connections, 0);
     assert_true(backend->secure_cookies);
     assert_null(backend->tls.server_name);
