@@ -26,6 +26,7 @@
 #include "proxy/http/message.h"
 
 struct exchange;
+struct stream;
 
 /* The codec's end of one exchange on the client side; embedded in the codec's own struct. */
 struct responder {
@@ -40,6 +41,10 @@ struct responder_calls {
     /* Ends the exchange without a (complete) response in a way that the client can tell. The
      * driver's exchange is no longer referred to when this returns. */
     void (*abandon)(struct responder *responder);
+    /* After the head of a tunnel was sent: gives up the conn's stream, with the bytes that were
+     * read too far, and lets go of the exchange; the codec is gone then, without on_closed. NULL
+     * (or no such call): the tunnel's bytes need this codec's framing and go on as bodies. */
+    struct stream *(*detach)(struct responder *responder, struct buffer *rest);
     /* The codec's own name in the access log, such as "HTTP/1.1". */
     slice (*protocol)(const struct responder *responder);
 };
@@ -55,6 +60,8 @@ struct requester_calls {
     /* The exchange is over for this side: the codec lets go of it at once and closes what cannot
      * be used again. */
     void (*abandon)(struct requester *requester);
+    /* As the responder's; on_closed is called. */
+    struct stream *(*detach)(struct requester *requester, struct buffer *rest);
 };
 
 /* What codecs tell. */

@@ -446,9 +446,26 @@ static void abandon(struct requester *requester)
     end_client(client);
 }
 
+static struct stream *detach(struct requester *requester, struct buffer *rest)
+{
+    struct http1_client *client = client_of(requester);
+    struct stream *stream = client->stream;
+    (void)let_go(client);
+    *rest = client->receiver.in;
+    client->receiver.in = (struct buffer){0};
+    client->stream = NULL;
+    deadline_disarm(&client->deadline);
+    loop_unpost(&client->post_pump);
+    sender_fini(&client->sender);
+    client->start.on_closed(client->start.self);
+    loop_post_reap(client->start.loop, &client->post_reap);
+    return stream;
+}
+
 static const struct requester_calls requester_calls = {
     .request = request,
     .abandon = abandon,
+    .detach = detach,
 };
 
 /* ---- the stream's events ---- */

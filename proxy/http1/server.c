@@ -563,6 +563,28 @@ static void abandon(struct responder *responder)
     end_server(server, ENDING_RESET, FAULT_NONE);
 }
 
+static struct stream *detach(struct responder *responder, struct buffer *rest)
+{
+    struct http1_server *server = server_of(responder);
+    struct stream *stream = server->stream;
+    if (!server->is_tunnel || sender_flush(&server->sender, stream) != SENDER_DONE) {
+        return NULL;
+    }
+    struct exchange *exchange = server->exchange;
+    server->exchange = NULL;
+    exchange->responder = NULL;
+    body_detach_producer(&exchange->request_body);
+    body_detach_consumer(&exchange->response_body);
+    *rest = server->receiver.in;
+    server->receiver.in = (struct buffer){0};
+    server->stream = NULL;
+    deadline_disarm(&server->deadline);
+    loop_unpost(&server->post_pump);
+    sender_fini(&server->sender);
+    loop_post_reap(server->start.loop, &server->post_reap);
+    return stream;
+}
+
 static slice protocol(const struct responder *responder)
 {
     const struct http1_server *server = server_of((struct responder *)(uintptr_t)responder);
@@ -573,6 +595,7 @@ static const struct responder_calls responder_calls = {
     .interim = interim,
     .respond = respond,
     .abandon = abandon,
+    .detach = detach,
     .protocol = protocol,
 };
 

@@ -107,6 +107,8 @@ void loop_free(struct loop *loop)
     if (loop == NULL) {
         return;
     }
+    /* What nobody owns any more (a stream that lingers) ends now instead of at its deadline. */
+    timer_lists_fire(&loop->timers, UINT64_MAX);
     run_list(&loop->reaps);
     for (size_t i = 0; i < loop->signal_count; i++) {
         event_free(loop->signals[i].event);

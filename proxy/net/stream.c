@@ -366,8 +366,8 @@ static void on_ready(void *self, unsigned events)
     }
 }
 
-/* The posted step: a connect that ended at once, a parked handshake whose answer came, or, when
- * closed, the end of the object itself. */
+/* The posted step: a connect that ended at once, a parked handshake whose answer came, a read that
+ * was put off, or, when closed, the end of the object itself. */
 static void step(void *self)
 {
     struct stream *stream = self;
@@ -380,9 +380,18 @@ static void step(void *self)
         stream_tls_step(stream);
         return;
     }
+    if (stream->phase == PHASE_OPEN) {
+        stream->events->on_readable(stream->self);
+        return;
+    }
     if (stream->phase == PHASE_CLOSED && stream_tls_free(stream)) {
         free(stream);
     }
+}
+
+void stream_read_later(struct stream *stream)
+{
+    loop_post(stream->loop, &stream->post_step);
 }
 
 /* ---- the end ---- */

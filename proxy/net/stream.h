@@ -80,6 +80,10 @@ MUST_CHECK enum status stream_start_tls_client(struct stream *stream, struct tls
  * STATUS_END: the peer will send no more. STATUS_BROKEN: see stream_failure. */
 MUST_CHECK enum status stream_read(struct stream *stream, char *at, size_t room, size_t *moved);
 
+/* Calls on_readable later in this turn, whether or not anything new has come: for a new owner, or
+ * one that stopped although there was more. */
+void stream_read_later(struct stream *stream);
+
 /* Takes what fits. STATUS_OK: all. STATUS_AGAIN: *taken of them, on_writable follows.
  * STATUS_BROKEN: see stream_failure. One call is at least one TLS record: gather small parts
  * before. */

@@ -43,13 +43,20 @@ static void note_fault(const struct client_conn *conn, enum fault_code fault, co
               log_text("reason", reason));
 }
 
-static void end_conn(struct client_conn *conn)
+void client_conn_dissolve(struct client_conn *conn)
 {
     struct relay_shared *shared = shared_of(conn);
+    conn->codec = NULL;
     deadline_disarm(&conn->deadline);
     buffer_clear(&conn->proxy_header, loop_buffer_pool(shared->loop));
     list_remove(&conn->link);
     loop_post_reap(shared->loop, &conn->post_reap);
+}
+
+static void end_conn(struct client_conn *conn)
+{
+    struct relay_shared *shared = shared_of(conn);
+    client_conn_dissolve(conn);
     shared->on_conn_closed(shared->self);
 }
 

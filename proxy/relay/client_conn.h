@@ -57,5 +57,9 @@ void client_conn_accept(struct entry *entry, int descriptor);
 /* What a PROXY header to a backend says about this client; slices live as long as the conn. */
 void client_conn_describe(const struct client_conn *conn, struct proxy_protocol *out);
 
+/* The codec has given up its stream for a tunnel, which is counted in this conn's place: the object
+ * goes, the count stays. */
+void client_conn_dissolve(struct client_conn *conn);
+
 void client_conn_drain(struct client_conn *conn);
 void client_conn_close(struct client_conn *conn, enum fault_code fault);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "proxy/relay/client_conn.h"
+#include "proxy/relay/relay_tunnel.h"
 
 static void on_accept(void *self, int descriptor)
 {
@@ -56,6 +57,7 @@ enum status entry_init(struct entry *entry, struct relay_shared *shared,
                           .trusted_proxy_count = config->trusted_proxy_count},
     };
     list_init(&entry->conns);
+    list_init(&entry->tunnels);
     fill_settings(&entry->settings, shared->config);
     response_rules_init(&entry->response_rules, config);
     redirect_init(&entry->redirect, config);
@@ -120,6 +122,10 @@ void entry_close_conns(struct entry *entry, enum fault_code fault)
     for (struct list_link *link = list_first(&entry->conns); link != NULL;
          link = list_first(&entry->conns)) {
         client_conn_close(LIST_OBJECT(link, struct client_conn, link), fault);
+    }
+    for (struct list_link *link = list_first(&entry->tunnels); link != NULL;
+         link = list_first(&entry->tunnels)) {
+        relay_tunnel_close(link, fault);
     }
 }
 

@@ -31,7 +31,8 @@ struct entry {
     slice scheme; /* "https" or "http" */
     struct listener *listeners;
     size_t listener_count;
-    struct list conns; /* of struct client_conn */
+    struct list conns;   /* of struct client_conn */
+    struct list tunnels; /* of struct relay_tunnel */
 };
 
 /* STATUS_NOMEM: nothing stays. */

@@ -1,8 +1,6 @@
 /* proxy/relay/exchange_account.c · SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/relay/exchange_account.h"
 
-#include <stdlib.h>
-
 #include "proxy/base/clock.h"
 #include "proxy/relay/exchange_state.h"
 
@@ -22,7 +20,7 @@ static void fill_timings(const struct relay_exchange *relayed, struct exchange_f
     facts->total_us = loop_now_us(relayed->shared->loop) - began_us;
 }
 
-static void fill_facts(const struct relay_exchange *relayed, struct exchange_facts *facts)
+void exchange_facts_of(const struct relay_exchange *relayed, struct exchange_facts *facts)
 {
     const struct exchange *exchange = &relayed->exchange;
     const struct client_conn *conn = relayed->conn;
@@ -64,90 +62,28 @@ static void fill_facts(const struct relay_exchange *relayed, struct exchange_fac
     fill_timings(relayed, facts);
 }
 
-void exchange_account(struct relay_exchange *relayed)
+void exchange_account_facts(struct relay_shared *shared, const struct exchange_facts *facts)
 {
-    struct relay_shared *shared = relayed->shared;
     struct counters *counters = shared->counters;
     counter_sub(counters, COUNTER_EXCHANGES_OPEN, 1);
     counter_add(counters, COUNTER_EXCHANGES, 1);
-    counter_add(counters, COUNTER_BYTES_IN, relayed->exchange.request_body.moved_in);
-    counter_add(counters, COUNTER_BYTES_OUT, relayed->exchange.response_body.moved_out);
-    counter_add(counters, COUNTER_RETRIES, relayed->checkout.retries);
-    if (relayed->phase == PHASE_TUNNEL) {
+    counter_add(counters, COUNTER_BYTES_IN, facts->bytes_in);
+    counter_add(counters, COUNTER_BYTES_OUT, facts->bytes_out);
+    counter_add(counters, COUNTER_RETRIES, facts->retries);
+    if (facts->is_tunnel) {
         counter_sub(counters, COUNTER_TUNNELS_OPEN, 1);
     }
-    if (relayed->fault != FAULT_NONE) {
-        counter_fault(counters, relayed->fault);
+    if (facts->fault != FAULT_NONE) {
+        counter_fault(counters, facts->fault);
     }
     if (shared->access_log.log != NULL) {
-        struct exchange_facts facts;
-        fill_facts(relayed, &facts);
-        access_log_add(&shared->access_log, &facts);
+        access_log_add(&shared->access_log, facts);
     }
 }
 
-/* ---- what a tunnel keeps ---- */
-
-enum { KEPT_TEXT_BYTES = 512 }; /* of each text: lines cut them too */
-
-struct kept_request {
-    struct message request;
-    struct field agent;
-    char text[];
-};
-
-enum { KEPT_TEXTS = 7 };
-
-/* Every text that the line names and the arena holds. */
-static void list_texts(struct relay_exchange *relayed, slice *agent, slice *texts[KEPT_TEXTS])
+void exchange_account(const struct relay_exchange *relayed)
 {
-    struct message *request = relayed->exchange.request;
-    slice *const all[KEPT_TEXTS] = {
-        &request->method_name,
-        &request->authority,
-        &request->path,
-        agent,
-        &relayed->identity.id,
-        &relayed->identity.trace_id,
-        &relayed->identity.client_authority,
-    };
-    memcpy(texts, all, sizeof(all));
-}
-
-void exchange_keep_little(struct relay_exchange *relayed)
-{
-    struct exchange *exchange = &relayed->exchange;
-    const struct field *field = fields_find(&exchange->request->fields, FIELD_USER_AGENT);
-    slice agent = field != NULL ? field->value : (slice){"", 0};
-    slice *texts[KEPT_TEXTS];
-    list_texts(relayed, &agent, texts);
-    size_t room = 0;
-    for (size_t i = 0; i < KEPT_TEXTS; i++) {
-        texts[i]->len = texts[i]->len < KEPT_TEXT_BYTES ? texts[i]->len : KEPT_TEXT_BYTES;
-        room += texts[i]->len;
-    }
-    struct kept_request *kept = malloc(sizeof(*kept) + room);
-    if (kept == NULL) {
-        return;
-    }
-    char *at = kept->text;
-    for (size_t i = 0; i < KEPT_TEXTS; i++) {
-        memcpy(at, texts[i]->at, texts[i]->len);
-        texts[i]->at = at;
-        at += texts[i]->len;
-    }
-    kept->agent = (struct field){
-        .token = FIELD_USER_AGENT, .name = field_name_of(FIELD_USER_AGENT), .value = agent};
-    kept->request = *exchange->request;
-    kept->request.fields = (struct fields){.at = &kept->agent, .count = 1, .room = 1};
-    relayed->kept = kept;
-    exchange->request = &kept->request;
-    exchange->response = NULL;
-    arena_reset(&exchange->arena);
-}
-
-void exchange_forget(struct relay_exchange *relayed)
-{
-    free(relayed->kept);
-    relayed->kept = NULL;
+    struct exchange_facts facts;
+    exchange_facts_of(relayed, &facts);
+    exchange_account_facts(relayed->shared, &facts);
 }

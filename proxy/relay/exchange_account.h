@@ -1,20 +1,20 @@
 /* proxy/relay/exchange_account.h
  *
- * The end of an exchange as counters and the access log see it, and what a tunnel keeps for that
- * end: a tunnel may live for days, so the memory of its heads is given back when it begins.
+ * The end of an exchange as the counters and the access log see it.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #pragma once
 
+struct exchange_facts;
 struct relay_exchange;
+struct relay_shared;
 
-/* Counts the exchange and writes its line. Once, at its end. */
-void exchange_account(struct relay_exchange *relayed);
+/* What is known now. The texts are borrowed from exchange and conn. */
+void exchange_facts_of(const struct relay_exchange *relayed, struct exchange_facts *facts);
 
-/* Copies the few texts that the line will need and gives the arena back. The messages must not be
- * needed by anybody else any more. Without memory nothing changes. */
-void exchange_keep_little(struct relay_exchange *relayed);
+/* Counts an exchange that has ended and writes its line. */
+void exchange_account_facts(struct relay_shared *shared, const struct exchange_facts *facts);
 
-/* Gives back what the above kept. */
-void exchange_forget(struct relay_exchange *relayed);
+/* Both. Once, at the exchange's end. */
+void exchange_account(const struct relay_exchange *relayed);

@@ -12,8 +12,6 @@
 
 enum { EXCHANGE_ID_BYTES = 16 }; /* hex digits */
 
-struct kept_request;
-
 enum phase {
     PHASE_ROUTING,
     PHASE_CONNECTING,
@@ -31,8 +29,8 @@ struct relay_exchange {
     enum fault_code fault;
     unsigned status; /* of the response; 0: none */
     struct checkout checkout;
-    struct proxy_protocol proxied; /* what a backend with PROXY protocol is told */
-    size_t backend;                /* index; SIZE_MAX: none */
+    struct proxy_protocol *proxied; /* what a backend with PROXY protocol is told; in the arena */
+    size_t backend;                 /* index; SIZE_MAX: none */
     const struct config_route *route;
     struct request_identity identity;
     slice protocol; /* the codec's own name; a literal */
@@ -44,7 +42,6 @@ struct relay_exchange {
     uint64_t first_byte_us;
     uint64_t tunnel_moved; /* bytes at the last look */
     struct deadline tunnel_idle;
-    struct kept_request *kept; /* a tunnel's: what the log will need of the request */
     struct loop_post post_reap;
 };
 

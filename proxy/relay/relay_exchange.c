@@ -8,6 +8,7 @@
 #include "proxy/relay/error_page.h"
 #include "proxy/relay/exchange_account.h"
 #include "proxy/relay/exchange_state.h"
+#include "proxy/relay/relay_tunnel.h"
 
 enum {
     FREE_EXCHANGES_MAX = 256,
@@ -35,7 +36,6 @@ static void reap(void *self)
     body_fini(&relayed->exchange.request_body);
     body_fini(&relayed->exchange.response_body);
     arena_reset(&relayed->exchange.arena);
-    exchange_forget(relayed);
     if (shared->free_exchange_count >= FREE_EXCHANGES_MAX) {
         free(relayed);
         return;
@@ -297,6 +297,20 @@ static enum fault_code rule_request(struct relay_exchange *relayed)
     return status == STATUS_OK ? FAULT_NONE : FAULT_LIMIT_MEMORY;
 }
 
+/* For backends that are told by a PROXY header whose conn it is. */
+static bool describe_client(struct relay_exchange *relayed)
+{
+    const struct config_backend *backend = &relayed->shared->config->backends[relayed->backend];
+    if (backend->proxy_protocol == CONFIG_PROXY_PROTOCOL_OFF) {
+        return true;
+    }
+    relayed->proxied = arena_take(&relayed->exchange.arena, sizeof(*relayed->proxied));
+    if (relayed->proxied != NULL) {
+        client_conn_describe(relayed->conn, relayed->proxied);
+    }
+    return relayed->proxied != NULL;
+}
+
 static void answer_redirect(struct relay_exchange *relayed)
 {
     struct exchange *exchange = &relayed->exchange;
@@ -335,11 +349,14 @@ static void on_request(struct exchange *exchange)
         answer_fault(relayed, fault);
         return;
     }
+    if (!describe_client(relayed)) {
+        answer_fault(relayed, FAULT_LIMIT_MEMORY);
+        return;
+    }
     struct requester *requester = NULL;
-    client_conn_describe(relayed->conn, &relayed->proxied);
     enum status status =
         backend_take(relayed->shared->backends[relayed->backend], &relayed->checkout,
-                     &relayed->proxied, on_checkout, relayed, &requester, &fault);
+                     relayed->proxied, on_checkout, relayed, &requester, &fault);
     follow_checkout(relayed, status, requester, fault);
 }
 
@@ -402,8 +419,9 @@ static void on_response(struct exchange *exchange)
         begin_tunnel(relayed);
     }
     respond(relayed);
-    if (is_tunnel && exchange->responder != NULL) {
-        exchange_keep_little(relayed);
+    if (is_tunnel && relay_tunnel_begin(relayed)) {
+        deadline_disarm(&relayed->tunnel_idle);
+        loop_post_reap(relayed->shared->loop, &relayed->post_reap);
     }
 }
 
