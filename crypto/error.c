@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void set(struct crypto_error *error, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void set(struct crypto_error *error,
+                                                      const char *format, va_list arguments)
 {
     if (error != NULL) {
         (void)vsnprintf(error->text, sizeof(error->text), format, arguments);
