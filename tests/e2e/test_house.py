@@ -46,10 +46,8 @@ CALLS = [  # what, pattern, places where it is allowed
 
 VERSION_FREE = ("proxy/http/", "proxy/upstream/", "proxy/route/", "proxy/relay/")
 VERSION_WORD = r"\bhttp[12](_\w+)?\b"
-CODEC_CHOOSERS = (  # where a conn's codec is opened and set up: the only ones that may say which
-    "proxy/relay/client_conn.", "proxy/relay/entry.", "proxy/relay/relay.c",
-    "proxy/upstream/server.", "proxy/upstream/backend.c",
-)
+# The tables of codecs: the only files that may say which ones there are.
+CODEC_CHOOSERS = ("proxy/relay/server_codecs.c", "proxy/upstream/client_codecs.c")
 
 
 class Source:
