@@ -146,13 +146,19 @@ static bool waits_for_body(const struct http1_server *server)
            buffer_is_empty(&server->exchange->request_body.bytes);
 }
 
+/* A large write goes past the stream's own buffer, and a small one may still gather there. */
+static bool waits_for_reader(const struct http1_server *server)
+{
+    return stream_has_unsent(server->stream) || stream_is_stalled(server->stream);
+}
+
 static void on_rate_check(struct http1_server *server)
 {
     uint64_t received = server->exchange->request_body.moved_in;
     uint64_t sent = stream_sent_bytes(server->stream);
     uint64_t least = server->start.settings->minimum_rate * RATE_CHECK_MS / 1000;
     bool is_slow_sender = waits_for_body(server) && received - server->rate_received < least;
-    bool is_slow_reader = stream_has_unsent(server->stream) && sent - server->rate_sent < least;
+    bool is_slow_reader = stream_is_stalled(server->stream) && sent - server->rate_sent < least;
     server->rate_received = received;
     server->rate_sent = sent;
     if (is_slow_reader) {
@@ -190,7 +196,7 @@ static void arm(struct http1_server *server)
         bool is_idle = receiver_is_empty(&server->receiver);
         after_ms = is_idle && server->requests > 0 ? settings->idle_ms : settings->header_ms;
     } else if (!server->is_tunnel && settings->minimum_rate > 0 &&
-               (server->rx == RX_BODY || stream_has_unsent(server->stream))) {
+               (server->rx == RX_BODY || waits_for_reader(server))) {
         bool is_first = server->rate_received == 0 && server->rate_sent == 0;
         after_ms = is_first ? settings->rate_grace_ms : RATE_CHECK_MS;
     }
@@ -490,7 +496,7 @@ static void pump_out(struct http1_server *server)
         end_server(server, ENDING_CLOSE, FAULT_CLIENT_RESET);
         return;
     }
-    if (!deadline_is_armed(&server->deadline) && stream_has_unsent(server->stream)) {
+    if (!deadline_is_armed(&server->deadline) && waits_for_reader(server)) {
         arm(server);
     }
 }

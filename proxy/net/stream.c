@@ -506,6 +506,11 @@ bool stream_has_unsent(const struct stream *stream)
     return !buffer_is_empty(&stream->tx);
 }
 
+bool stream_is_stalled(const struct stream *stream)
+{
+    return !stream->is_writable;
+}
+
 uint64_t stream_sent_bytes(const struct stream *stream)
 {
     return stream->sent_bytes;

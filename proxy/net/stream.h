@@ -108,6 +108,10 @@ void stream_reset(struct stream *stream);
 /* True while written bytes have not left. */
 bool stream_has_unsent(const struct stream *stream);
 
+/* True while the socket takes no more: its peer is behind. Bytes that only gather until the end of
+ * the turn do not count. */
+bool stream_is_stalled(const struct stream *stream);
+
 /* Bytes that the socket took since the stream began: for the minimum rate of a slow reader. */
 uint64_t stream_sent_bytes(const struct stream *stream);
 
