@@ -23,7 +23,9 @@ static const struct schema_key TLS_KEYS[] = {
      .word = "none",
      .fallback = "none",
      AT(backend_tls, crl),
-     .doc = "A PEM file of revocation lists that the server's chain is checked against."},
+     .doc =
+         "A PEM file of revocation lists that the server's chain is checked against: one list for "
+         "each CA in it."},
     {.name = "server_name",
      .type = SCHEMA_HOST_NAME,
      .word = "auto",
@@ -71,7 +73,8 @@ static const struct schema_choice PROXY_PROTOCOLS[] = {
 
 static const struct schema_choice HOST_HEADERS[] = {
     {"pass", CONFIG_HOST_HEADER_PASS, "what the client sent, with its port", SCHEMA_NOW},
-    {"backend", CONFIG_HOST_HEADER_BACKEND, "host and port of the server's URL", SCHEMA_NOW},
+    {"backend", CONFIG_HOST_HEADER_BACKEND,
+     "host and port in the URL of the backend's first server", SCHEMA_NOW},
 };
 
 static const struct schema_choice STARTTLS[] = {

@@ -110,7 +110,8 @@ static const struct schema_choice MODES[] = {
 static const struct schema_choice PROXY_PROTOCOLS[] = {
     {"off", CONFIG_PROXY_PROTOCOL_OFF, "not spoken", SCHEMA_NOW},
     {"accept", CONFIG_PROXY_PROTOCOL_ACCEPT,
-     "expected from `trusted_proxies`, version 1 or 2; others speak without it", SCHEMA_NOW},
+     "each connection begins with it, version 1 or 2; only `trusted_proxies` may connect",
+     SCHEMA_NOW},
 };
 
 static const struct schema_choice REDIRECT_STATUSES[] = {

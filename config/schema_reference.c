@@ -17,14 +17,15 @@ static const char INTRODUCTION[] =
     "`sallyport check -c FILE`: every mistake is shown with its line and column, and nothing is "
     "started.\n"
     "\n"
-    "* Every key has a default unless it says *required*. A key that is not known is an error, so "
+    "* Every key may be left out unless it says *required*. A key that is not known is an error, "
+    "so "
     "is one that is\n"
     "  given twice.\n"
     "* Durations have a unit (`500ms`, `5s`, `10m`, `1h`, `1d`), sizes too (`512B`, `64KiB`, "
     "`100MiB`, `1GiB`), rates\n"
     "  are sizes with `/s`.\n"
     "* Yes and no may be written `yes`, `on`, `true` and `no`, `off`, `false`.\n"
-    "* Where a list is expected, one value alone is a list of one.\n"
+    "* Where several values may stand as a list, one alone needs no brackets.\n"
     "* File names are relative to the folder of the file that they stand in.\n"
     "* Secrets are never in the file, only a reference: `{file: PATH}` or `{env: NAME}`.\n"
     "* Anchors, aliases and merge keys (`<<`) work; top-level keys that start with `x-` are yours "
@@ -74,8 +75,9 @@ static void print_choices(const struct schema_key *key, FILE *out)
         if (choice->availability == SCHEMA_NEVER) {
             continue;
         }
+        bool is_news = choice->availability == SCHEMA_LATER && key->availability == SCHEMA_NOW;
         (void)fprintf(out, "  - `%s`: %s%s\n", choice->word, choice->doc,
-                      choice->availability == SCHEMA_LATER ? " (*not available yet*)" : "");
+                      is_news ? " (*not available yet*)" : "");
     }
 }
 
@@ -119,6 +121,13 @@ static void print_single(const struct schema_key *key, FILE *out)
     print_key(key, out);
 }
 
+static const char *shape_note(const struct schema_key *key)
+{
+    return key->shape == SCHEMA_LIST    ? " A list of groups with these keys:"
+           : key->shape == SCHEMA_NAMED ? " A group for each name, with these keys:"
+                                        : "";
+}
+
 void schema_print_reference(FILE *out)
 {
     const struct schema_section *root = schema_root();
@@ -132,8 +141,9 @@ void schema_print_reference(FILE *out)
         }
         char path[160];
         join_path("", key, path, sizeof(path));
-        (void)fprintf(out, "\n%s%s\n", key->doc,
-                      key->availability == SCHEMA_LATER ? " *Not available yet.*" : "");
+        (void)fprintf(out, "\n%s%s%s\n", key->doc,
+                      key->availability == SCHEMA_LATER ? " *Not available yet.*" : "",
+                      shape_note(key));
         print_section(key->section, path, out);
     }
 }

@@ -23,7 +23,7 @@
  */
 
 static const struct schema_choice MODES[] = {
-    {"strict", CONFIG_MODE_STRICT, "a violation stops start and reload", SCHEMA_NOW},
+    {"strict", CONFIG_MODE_STRICT, "a violation stops the start", SCHEMA_NOW},
     {"report", CONFIG_MODE_REPORT, "runs with violations, and says so everywhere", SCHEMA_NOW},
 };
 
@@ -220,8 +220,7 @@ static const struct schema_key ADMIN_KEYS[] = {
      .word = "off",
      .fallback = "unix:/run/sallyport/admin.sock",
      AT(admin, address),
-     .doc = "The socket that `status`, `posture`, `reload`, `drain` and `stop` talk to. A unix "
-            "socket (mode 0600) or a loopback address."},
+     .doc = "The unix socket (mode 0600) that `status`, `wait`, `drain` and `stop` talk to."},
     {.name = "metrics",
      .type = SCHEMA_ADDRESS,
      .availability = SCHEMA_LATER,
@@ -286,7 +285,7 @@ static const struct schema_key LOG_KEYS[] = {
      .second_word = "stdout",
      .fallback = "stderr",
      AT(log, destination),
-     .doc = "Where both logs go. A file is appended to."},
+     .doc = "Where both logs go. A file is appended to, and opened anew upon SIGUSR1."},
 };
 
 static const struct schema_section LOG = {
@@ -306,8 +305,9 @@ static const struct schema_key LIMITS_KEYS[] = {
      .least = 1,
      .most = 10000000,
      AT(limits, connections),
-     .doc = "Client connections of one worker. `auto`: what its descriptor limit allows, with half "
-            "of them kept for backends. At the limit new connections wait."},
+     .doc =
+         "Client connections of one worker. `auto`: half of what its descriptor limit allows, the "
+         "other half is for backends. At the limit new connections wait to be accepted."},
     {.name = "header_bytes",
      .type = SCHEMA_SIZE,
      .fallback = "64KiB",
@@ -409,21 +409,23 @@ static const struct schema_key TIMEOUTS_KEYS[] = {
      .least = 100,
      .most = 10 * 60 * SECOND,
      AT(timeouts, header_ms),
-     .doc = "From the first byte of a request to the end of its head. Beyond: 408."},
+     .doc =
+         "From the first byte of a request to the end of its head. Beyond: 408. A new connection "
+         "that says nothing for as long is closed."},
     {.name = "idle",
      .type = SCHEMA_DURATION,
      .fallback = "75s",
      .least = 1 * SECOND,
      .most = DAY,
      AT(timeouts, idle_ms),
-     .doc = "A client connection between two requests."},
+     .doc = "How long a client connection may wait for its next request."},
     {.name = "tunnel_idle",
      .type = SCHEMA_DURATION,
      .fallback = "1h",
      .least = 1 * SECOND,
      .most = 7 * DAY,
      AT(timeouts, tunnel_idle_ms),
-     .doc = "A WebSocket or another tunnel with nothing said in either direction."},
+     .doc = "How long a WebSocket or another tunnel may be silent in both directions."},
     {.name = "response",
      .type = SCHEMA_DURATION,
      .fallback = "600s",
@@ -461,14 +463,14 @@ static const struct schema_key TIMEOUTS_KEYS[] = {
      .least = 100,
      .most = HOUR,
      AT(timeouts, rate_grace_ms),
-     .doc = "How long a body may be slower than `minimum_rate`."},
+     .doc = "How long a body may take before `minimum_rate` counts."},
     {.name = "backend_idle",
      .type = SCHEMA_DURATION,
      .fallback = "60s",
      .least = 100,
      .most = DAY,
      AT(timeouts, backend_idle_ms),
-     .doc = "An idle connection to a server that is kept for the next request."},
+     .doc = "How long an idle connection to a server is kept for the next request."},
     {.name = "dead_peer",
      .type = SCHEMA_DURATION,
      .fallback = "60s",
@@ -515,7 +517,7 @@ static const struct schema_key ROOT_KEYS[] = {
      .offset = offsetof(struct config, certificates),
      .beside = offsetof(struct config, certificate_count),
      .item_size = sizeof(struct config_certificate),
-     .doc = "Our certificates with their keys. The files are read again when they change."},
+     .doc = "Our certificates with their keys. The files are read at the start."},
     {.name = "backends",
      .type = SCHEMA_SECTION,
      .shape = SCHEMA_NAMED,
