@@ -3,6 +3,7 @@
 SPDX-License-Identifier: Apache-2.0
 """
 
+import contextlib
 import datetime
 import http.server
 import subprocess
@@ -43,7 +44,8 @@ class Responder:
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
-                self.wfile.write(answer)
+                with contextlib.suppress(BrokenPipeError):  # who has enough hangs up
+                    self.wfile.write(answer)
 
             def log_message(self, *_):
                 pass
