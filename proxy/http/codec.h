@@ -21,7 +21,7 @@ struct server_settings {
     uint64_t header_ms;         /* from a request's first byte to the end of its head */
     uint64_t idle_ms;           /* between requests */
     uint64_t minimum_rate;      /* bytes per second of a body, either way; 0: off */
-    uint64_t rate_grace_ms;     /* before the rate counts */
+    uint64_t rate_grace_ms;     /* the time over which it is measured */
 };
 
 struct client_settings {

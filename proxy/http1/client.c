@@ -9,8 +9,6 @@
 #include "proxy/http1/sender.h"
 #include "proxy/net/timer.h"
 
-enum { RATE_CHECK_MS = 5000 };
-
 enum rx_state {
     RX_IDLE, /* no exchange: any byte is one too many */
     RX_HEAD, /* waiting for a response head, interim ones included */

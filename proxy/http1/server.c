@@ -16,8 +16,6 @@
 #include "proxy/http1/serialise.h"
 #include "proxy/net/timer.h"
 
-enum { RATE_CHECK_MS = 5000 };
-
 enum rx_state {
     RX_HEAD,   /* between requests, or in the middle of a head */
     RX_BODY,   /* the framing of exchange->request says how */
@@ -156,7 +154,8 @@ static void on_rate_check(struct http1_server *server)
 {
     uint64_t received = server->exchange->request_body.moved_in;
     uint64_t sent = stream_sent_bytes(server->stream);
-    uint64_t least = server->start.settings->minimum_rate * RATE_CHECK_MS / 1000;
+    const struct server_settings *settings = server->start.settings;
+    uint64_t least = settings->minimum_rate * settings->rate_grace_ms / 1000;
     bool is_slow_sender = waits_for_body(server) && received - server->rate_received < least;
     bool is_slow_reader = stream_is_stalled(server->stream) && sent - server->rate_sent < least;
     server->rate_received = received;
@@ -197,8 +196,7 @@ static void arm(struct http1_server *server)
         after_ms = is_idle && server->requests > 0 ? settings->idle_ms : settings->header_ms;
     } else if (!server->is_tunnel && settings->minimum_rate > 0 &&
                (server->rx == RX_BODY || waits_for_reader(server))) {
-        bool is_first = server->rate_received == 0 && server->rate_sent == 0;
-        after_ms = is_first ? settings->rate_grace_ms : RATE_CHECK_MS;
+        after_ms = settings->rate_grace_ms;
     }
     deadline_arm(&server->deadline, server->start.loop, after_ms, on_deadline, server);
 }
