@@ -148,9 +148,11 @@ static void on_deadline(void *self)
     uint64_t sent = stream_sent_bytes(client->stream);
     uint64_t received = response->moved_in;
     bool waits_for_client = client->tx == TX_BODY && buffer_is_empty(&request->bytes) &&
-                            !stream_has_unsent(client->stream);
+                            !stream_is_stalled(client->stream);
     bool is_full = !buffer_is_empty(&response->bytes);
-    bool has_moved = sent != client->rate_sent || received != client->rate_received;
+    /* What left before the request was complete says nothing of the server's answer. */
+    bool is_sending = client->tx == TX_BODY || stream_is_stalled(client->stream);
+    bool has_moved = (is_sending && sent != client->rate_sent) || received != client->rate_received;
     client->rate_sent = sent;
     client->rate_received = received;
     if (has_moved || waits_for_client || is_full) {
@@ -186,7 +188,9 @@ static void pump_out(struct http1_client *client)
         }
         if (client->rx == RX_DONE) {
             finish(client);
+            return;
         }
+        arm(client); /* from here on the server is waited for */
         break;
     case SENDER_CUT:
         fail(client, exchange->request_body.fault);

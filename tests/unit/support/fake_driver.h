@@ -247,6 +247,9 @@ static inline void fake_on_response(struct exchange *exchange)
     if (fake_abandons(faked, FAKE_ON_RESPONSE)) {
         return;
     }
+    if (exchange->response->framing.kind != FRAMING_TUNNEL && exchange->request->upgrade.len > 0) {
+        body_end(&exchange->request_body); /* refused: nothing follows the head */
+    }
     body_attach_consumer(&exchange->response_body, fake_on_response_bytes, faked);
     if (exchange->response_body.state == BODY_ENDED) {
         fake_on_response_bytes(faked);
