@@ -52,10 +52,19 @@ static bool try_folder(char out[LOCAL_CA_PATH_BYTES], const char *base, const ch
     return len > 0 && len < LOCAL_CA_PATH_BYTES && is_usable(out);
 }
 
+/* systemd gives a list with colons when a unit has several: the first is ours. */
+static bool try_state_folder(char out[LOCAL_CA_PATH_BYTES])
+{
+    const char *list = getenv("STATE_DIRECTORY");
+    char *first = list != NULL ? strndup(list, strcspn(list, ":")) : NULL;
+    bool is_found = try_folder(out, first, "/local-ca");
+    free(first);
+    return is_found;
+}
+
 bool local_ca_folder(char out[LOCAL_CA_PATH_BYTES])
 {
-    return try_folder(out, getenv("STATE_DIRECTORY"), "/local-ca") ||
-           try_folder(out, "/var/lib/sallyport", "/local-ca") ||
+    return try_state_folder(out) || try_folder(out, "/var/lib/sallyport", "/local-ca") ||
            try_folder(out, getenv("XDG_DATA_HOME"), "/sallyport/local-ca") ||
            try_folder(out, getenv("HOME"), "/.local/share/sallyport/local-ca");
 }

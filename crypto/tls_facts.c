@@ -136,6 +136,9 @@ static const struct word SSL_WORDS[] = {
     {SSL_R_WRONG_SIGNATURE_TYPE, "bad_signature"},
     {SSL_R_BAD_SIGNATURE, "bad_signature"},
     {SSL_R_WRONG_CERTIFICATE_TYPE, "bad_certificate"},
+    {ERR_R_MALLOC_FAILURE, "no_memory"},
+    {ERR_R_EVP_LIB, "crypto"}, /* on the server's side most likely: no signature was made */
+    {ERR_R_INTERNAL_ERROR, "internal"},
     {OF_OWN_CODE, NULL},
 };
 
@@ -176,7 +179,7 @@ static const char *reason_of(unsigned long code, const SSL *ssl)
     if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
         return tls_verify_reason(SSL_get_verify_result(ssl));
     }
-    if (reason > SSL_AD_REASON_OFFSET) {
+    if (reason > SSL_AD_REASON_OFFSET && reason <= SSL_AD_REASON_OFFSET + UINT8_MAX) {
         return tls_alert_reason(reason - SSL_AD_REASON_OFFSET);
     }
     return find_word(SSL_WORDS, reason);

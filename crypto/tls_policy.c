@@ -39,8 +39,19 @@ static const struct suite SUITES[] = {
 
 enum { SUITE_COUNT = sizeof(SUITES) / sizeof(SUITES[0]) };
 
-static const char GROUPS_HYBRID[] = "X25519MLKEM768:X25519:P-256:P-384";
-static const char GROUPS_CLASSIC[] = "X25519:P-256:P-384";
+/* What OpenSSL takes, the first that it takes. A star (3.5 and later): as a client, send a key
+ * share for this one. With both, a server without the hybrid does not have to ask again. */
+static const struct {
+    const char *for_openssl;
+    const char *names;
+    bool is_post_quantum;
+} GROUPS[] = {
+    {"*X25519MLKEM768:*X25519:P-256:P-384", "X25519MLKEM768:X25519:P-256:P-384", true},
+    {"X25519MLKEM768:X25519:P-256:P-384", "X25519MLKEM768:X25519:P-256:P-384", true},
+    {"X25519:P-256:P-384", "X25519:P-256:P-384", false},
+};
+
+enum { GROUPS_COUNT = sizeof(GROUPS) / sizeof(GROUPS[0]) };
 
 static const char SIGNATURES[] =
     "ecdsa_secp256r1_sha256:ecdsa_secp384r1_sha384:ecdsa_secp521r1_sha512:ed25519:"
@@ -205,18 +216,33 @@ bool tls_policy_check(const struct tls_policy *policy, struct crypto_error *erro
 
 /* ---- groups ---- */
 
-bool tls_policy_is_post_quantum(void)
+/* Sets the best list; the index of it, or GROUPS_COUNT when none is taken. */
+static size_t set_groups(SSL_CTX *ctx)
+{
+    size_t i = 0;
+    while (i < GROUPS_COUNT && SSL_CTX_set1_groups_list(ctx, GROUPS[i].for_openssl) != 1) {
+        i++;
+    }
+    ERR_clear_error();
+    return i;
+}
+
+static size_t find_groups(void)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_method());
-    bool has_it = ctx != NULL && SSL_CTX_set1_groups_list(ctx, GROUPS_HYBRID) == 1;
+    size_t i = ctx != NULL ? set_groups(ctx) : GROUPS_COUNT;
     SSL_CTX_free(ctx);
-    ERR_clear_error();
-    return has_it;
+    return i < GROUPS_COUNT ? i : GROUPS_COUNT - 1;
+}
+
+bool tls_policy_is_post_quantum(void)
+{
+    return GROUPS[find_groups()].is_post_quantum;
 }
 
 const char *tls_policy_groups(void)
 {
-    return tls_policy_is_post_quantum() ? GROUPS_HYBRID : GROUPS_CLASSIC;
+    return GROUPS[find_groups()].names;
 }
 
 /* ---- applying ---- */
@@ -251,11 +277,10 @@ bool tls_policy_apply(const struct tls_policy *policy, SSL_CTX *ctx, struct cryp
     (void)SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_security_level(ctx, SECURITY_LEVEL);
-    bool is_set = set_versions(policy, &lists, ctx) && set_suites(&lists, ctx) &&
-                  SSL_CTX_set1_groups_list(ctx, tls_policy_groups()) == 1 &&
-                  SSL_CTX_set1_sigalgs_list(ctx, SIGNATURES) == 1 &&
-                  SSL_CTX_set_max_early_data(ctx, 0) == 1 &&
-                  SSL_CTX_set_recv_max_early_data(ctx, 0) == 1;
+    bool is_set =
+        set_versions(policy, &lists, ctx) && set_suites(&lists, ctx) &&
+        set_groups(ctx) < GROUPS_COUNT && SSL_CTX_set1_sigalgs_list(ctx, SIGNATURES) == 1 &&
+        SSL_CTX_set_max_early_data(ctx, 0) == 1 && SSL_CTX_set_recv_max_early_data(ctx, 0) == 1;
     if (!is_set) {
         crypto_error_set_openssl(error, "OpenSSL does not take the TLS settings");
     }

@@ -140,6 +140,25 @@ static void shows_itself_to_backends_with_a_key_that_is_elsewhere(void **state)
     EVP_PKEY_free(own);
 }
 
+static void says_that_no_signature_could_be_made(void **state)
+{
+    struct fixture *fixture = *state;
+    struct cert_store *store = cert_store_new();
+    rig_store_take(store, remote_identity(fixture, true));
+    struct tls_server_settings settings = {.name = "web", .certificates = store};
+    struct tls_server *server = rig_tls_server(&settings);
+    key_client_detach(fixture->keys);
+    SSL_CTX *ctx = rig_lax_client();
+    struct rig_sides sides;
+    rig_sides_init(&sides, tls_server_ssl_new(server), rig_lax_ssl(ctx, "localhost"));
+    assert_false(rig_handshake(&sides));
+    assert_string_equal(sides.server_reason, "crypto");
+    rig_sides_fini(&sides);
+    SSL_CTX_free(ctx);
+    tls_server_free(server);
+    cert_store_unref(store);
+}
+
 static void refuses_the_key_of_another_certificate(void **state)
 {
     struct fixture *fixture = *state;
@@ -161,6 +180,7 @@ int main(void)
         cmocka_unit_test(serves_with_keys_that_are_elsewhere),
         cmocka_unit_test(shows_itself_to_backends_with_a_key_that_is_elsewhere),
         cmocka_unit_test(refuses_the_key_of_another_certificate),
+        cmocka_unit_test(says_that_no_signature_could_be_made), /* last: the keys are gone */
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

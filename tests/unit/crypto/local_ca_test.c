@@ -199,12 +199,17 @@ static void finds_a_folder_by_the_environment(void **state)
     char found[LOCAL_CA_PATH_BYTES];
     char expected[128];
     assert_int_equal(mkdir(folder, 0700), 0);
-    setenv("STATE_DIRECTORY", folder, 1);
-    assert_true(local_ca_folder(found));
-    unsetenv("STATE_DIRECTORY");
-    in_folder(expected, "local-ca");
-    assert_string_equal(found, expected);
-    assert_int_equal(rmdir(expected), 0);
+    static const char *const RESTS[] = {"", ":/nowhere"};
+    for (size_t i = 0; i < 2; i++) {
+        char list[128];
+        (void)snprintf(list, sizeof(list), "%s%s", folder, RESTS[i]);
+        setenv("STATE_DIRECTORY", list, 1);
+        assert_true(local_ca_folder(found));
+        unsetenv("STATE_DIRECTORY");
+        in_folder(expected, "local-ca");
+        assert_string_equal(found, expected);
+        assert_int_equal(rmdir(expected), 0);
+    }
 }
 
 static void advises_in_words_that_hold_the_path(void **state)

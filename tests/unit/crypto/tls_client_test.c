@@ -216,6 +216,57 @@ static void resumes_the_latest_session_under_the_same_name(void **state)
     tls_server_free(server);
 }
 
+/* ---- key exchange ---- */
+
+static void count_hellos(int is_written, int version, int type, const void *at, size_t len,
+                         SSL *ssl, void *count)
+{
+    (void)version;
+    (void)ssl;
+    if (is_written == 1 && type == SSL3_RT_HANDSHAKE && len > 0 &&
+        *(const uint8_t *)at == SSL3_MT_CLIENT_HELLO) {
+        ++*(int *)count;
+    }
+}
+
+static void agrees_on_the_best_group_without_asking_twice(void **state)
+{
+    struct fixture *fixture = *state;
+    struct rig_wish wish = {.common_name = "x", .names = FINE};
+    struct tls_server *server = server_with(fixture, &wish, fixture->ec);
+    struct tls_client_settings settings = {.servers = fixture->authority.trust};
+    struct tls_client *client = rig_tls_client(&settings);
+    bool is_hybrid = tls_policy_is_post_quantum();
+    const struct {
+        const char *groups; /* of the server; NULL: ours */
+        const char *expected;
+        bool is_post_quantum;
+        int hellos;
+    } GROUPS[] = {{NULL, is_hybrid ? "X25519MLKEM768" : "X25519", is_hybrid, 1},
+                  {"X25519", "X25519", false, 1},
+                  {"P-256", "P-256", false, 2}};
+    for (size_t i = 0; i < sizeof(GROUPS) / sizeof(GROUPS[0]); i++) {
+        SSL *ssl = tls_server_ssl_new(server);
+        assert_true(GROUPS[i].groups == NULL || SSL_set1_groups_list(ssl, GROUPS[i].groups) == 1);
+        int hellos = 0;
+        SSL *own = tls_client_ssl_new(client, "db.internal");
+        SSL_set_session(own, NULL);
+        SSL_set_msg_callback(own, count_hellos);
+        SSL_set_msg_callback_arg(own, &hellos);
+        struct rig_sides sides;
+        rig_sides_init(&sides, ssl, own);
+        assert_true(rig_handshake(&sides));
+        struct tls_facts facts;
+        tls_facts_read(&facts, sides.client);
+        assert_string_equal(facts.group, GROUPS[i].expected);
+        assert_int_equal(facts.is_post_quantum, GROUPS[i].is_post_quantum);
+        assert_int_equal(hellos, GROUPS[i].hellos);
+        rig_sides_fini(&sides);
+    }
+    tls_client_free(client);
+    tls_server_free(server);
+}
+
 static void an_ssl_outlives_its_client(void **state)
 {
     struct fixture *fixture = *state;
@@ -272,6 +323,7 @@ int main(void)
         cmocka_unit_test(accepts_only_the_server_that_is_meant),
         cmocka_unit_test(names_hosts_but_no_addresses_in_sni),
         cmocka_unit_test(resumes_the_latest_session_under_the_same_name),
+        cmocka_unit_test(agrees_on_the_best_group_without_asking_twice),
         cmocka_unit_test(an_ssl_outlives_its_client),
         cmocka_unit_test(refuses_settings_without_anybody_to_believe),
         cmocka_unit_test(reads_pins_strictly),

@@ -255,6 +255,56 @@ static void a_session_is_not_resumed_under_other_revocation_lists(void **state)
     tls_server_free(after);
 }
 
+/* root ← middle ← client: both authorities need a list. */
+static void looks_up_the_whole_chain(void **state)
+{
+    struct fixture *fixture = *state;
+    struct rig_authority middle = {.key = rig_ec_new()};
+    struct rig_wish middle_wish = {
+        .common_name = "middle", .is_ca = true, .serial = SERIAL_REVOKED};
+    middle.certificate =
+        rig_issue(&middle_wish, middle.key, fixture->authority.certificate, fixture->authority.key);
+    struct rig_wish wish = {.common_name = "client", .serial = SERIAL_FINE};
+    struct identity *identity = rig_identity_new(&middle, &wish, fixture->ec);
+    BIO *of_root = make_list(&fixture->authority, 10, true);
+    BIO *of_middle = make_list(&middle, 10, true);
+    BIO *of_both = make_list(&fixture->authority, 10, true);
+    assert_true(BIO_write(of_both, bytes_of(of_middle).at, (int)bytes_of(of_middle).len) > 0);
+    const struct {
+        struct bytes lists;
+        const char *reason;
+    } LISTS[] = {{{NULL, 0}, ""},
+                 {bytes_of(of_root), "crl_missing"},
+                 {bytes_of(of_middle), "crl_missing"},
+                 {bytes_of(of_both), "revoked"}};
+    for (size_t i = 0; i < sizeof(LISTS) / sizeof(LISTS[0]); i++) {
+        struct trust *trust = rig_trust_with(fixture->authority.certificate, LISTS[i].lists);
+        struct tls_server_settings settings = {.name = "web",
+                                               .certificates = fixture->store,
+                                               .client_auth = REQUIRED,
+                                               .clients = trust};
+        struct tls_server *server = rig_tls_server(&settings);
+        struct tls_client_settings client_settings = {
+            .servers = fixture->authority.trust, .identities = &identity, .identity_count = 1};
+        struct tls_client *client = rig_tls_client(&client_settings);
+        struct rig_sides sides;
+        rig_sides_init(&sides, tls_server_ssl_new(server),
+                       tls_client_ssl_new(client, "web.example"));
+        (void)rig_handshake(&sides);
+        assert_string_equal(sides.server_reason, LISTS[i].reason);
+        rig_sides_fini(&sides);
+        tls_client_free(client);
+        tls_server_free(server);
+        trust_unref(trust);
+    }
+    BIO_free(of_root);
+    BIO_free(of_middle);
+    BIO_free(of_both);
+    identity_unref(identity);
+    X509_free(middle.certificate);
+    EVP_PKEY_free(middle.key);
+}
+
 static void says_what_is_wrong_with_a_file(void **state)
 {
     struct fixture *fixture = *state;
@@ -292,6 +342,7 @@ int main(void)
         cmocka_unit_test(accepts_clients_as_the_listener_says),
         cmocka_unit_test(passes_the_verified_certificate_on_as_rfc_9440_writes_it),
         cmocka_unit_test(a_session_is_not_resumed_under_other_revocation_lists),
+        cmocka_unit_test(looks_up_the_whole_chain),
         cmocka_unit_test(says_what_is_wrong_with_a_file),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
