@@ -20,6 +20,9 @@
 
 enum {
     LINGER_MS = 2000,
+    PROBE_MS = 1000,
+    LINGER_SEND_MS = 10000, /* while the rest is still leaving: each time some of it must */
+    LINGER_SENDS_MAX = 6,
     DIRECT_SEND_BYTES = 16 * 1024, /* from here on a copy into tx costs more than a call */
 };
 
@@ -27,6 +30,7 @@ static void on_ready(void *self, unsigned events);
 static void flush(void *self);
 static void step(void *self);
 static void discard_input(struct stream *stream);
+static void on_linger_deadline(void *self);
 
 static struct stream *stream_new(struct loop *loop, int descriptor, enum stream_phase phase,
                                  const struct stream_events *events, void *self)
@@ -128,6 +132,13 @@ enum status stream_break(struct stream *stream, enum stream_failure failure, con
 
 /* ---- receiving ---- */
 
+/* libevent tells of an error (a reset) as of any bytes: one that came in the same event as the last
+ * bytes would never be told again. So a while after them the socket is asked once more. */
+static void on_probe(void *self)
+{
+    on_ready(self, WATCH_READ);
+}
+
 enum status stream_receive(struct stream *stream, char *at, size_t room, size_t *moved)
 {
     *moved = 0;
@@ -140,6 +151,9 @@ enum status stream_receive(struct stream *stream, char *at, size_t room, size_t 
         /* A short read has emptied the socket: the next event tells of more, so no call is spent
          * on hearing EAGAIN. Unless an end waits, which was told together with these bytes. */
         stream->is_readable = *moved == room || stream->has_hangup;
+        if (!stream->is_readable) {
+            deadline_arm(&stream->probe, stream->loop, PROBE_MS, on_probe, stream);
+        }
         return STATUS_OK;
     }
     if (got == 0) {
@@ -261,9 +275,13 @@ enum status stream_write(struct stream *stream, slice bytes, size_t *taken)
 
 static void send_fin(struct stream *stream)
 {
-    if (stream->is_finishing && !stream->is_finished) {
-        stream->is_finished = true;
-        (void)shutdown(stream->descriptor, SHUT_WR);
+    if (!stream->is_finishing || stream->is_finished) {
+        return;
+    }
+    stream->is_finished = true;
+    (void)shutdown(stream->descriptor, SHUT_WR);
+    if (stream->phase == PHASE_LINGERING) {
+        deadline_arm(&stream->linger, stream->loop, LINGER_MS, on_linger_deadline, stream);
     }
 }
 
@@ -306,6 +324,10 @@ static void flush(void *self)
         return;
     }
     send_fin(stream);
+    if (stream->phase == PHASE_LINGERING && stream->has_ended) {
+        stream_close(stream);
+        return;
+    }
     if (stream->wants_writable && stream->phase == PHASE_OPEN && stream->is_writable) {
         stream->wants_writable = false;
         stream->events->on_writable(stream->self);
@@ -367,7 +389,7 @@ static void on_ready(void *self, unsigned events)
 }
 
 /* The posted step: a connect that ended at once, a parked handshake whose answer came, a read that
- * was put off, or, when closed, the end of the object itself. */
+ * was put off, input to be discarded, or, when closed, the end of the object itself. */
 static void step(void *self)
 {
     struct stream *stream = self;
@@ -382,6 +404,10 @@ static void step(void *self)
     }
     if (stream->phase == PHASE_OPEN) {
         stream->events->on_readable(stream->self);
+        return;
+    }
+    if (stream->phase == PHASE_LINGERING) {
+        discard_input(stream);
         return;
     }
     if (stream->phase == PHASE_CLOSED && stream_tls_free(stream)) {
@@ -410,24 +436,44 @@ void stream_finish(struct stream *stream)
 
 static void on_linger_deadline(void *self)
 {
-    stream_close(self);
+    struct stream *stream = self;
+    bool is_moving = stream->sent_bytes > stream->linger_sent_bytes;
+    if (!buffer_is_empty(&stream->tx) && is_moving && stream->linger_sends++ < LINGER_SENDS_MAX) {
+        stream->linger_sent_bytes = stream->sent_bytes;
+        deadline_arm(&stream->linger, stream->loop, LINGER_SEND_MS, on_linger_deadline, stream);
+        return;
+    }
+    stream_close(stream);
 }
 
+/* Reads what nobody wants: bytes that are unread at close would turn it into a reset, which takes
+ * from the peer what we sent last. */
 static void discard_input(struct stream *stream)
 {
-    char sink[4096];
-    enum { ROUNDS_MAX = 64 }; /* a peer that floods is not listened to for ever */
+    enum { ROUNDS_MAX = 16 }; /* then others have their turn */
+    size_t room = 0;
+    char *sink = loop_scratch(stream->loop, &room);
     for (int round = 0; round < ROUNDS_MAX; round++) {
         size_t moved = 0;
-        enum status status = stream_receive(stream, sink, sizeof(sink), &moved);
+        enum status status = stream_receive(stream, sink, room, &moved);
         if (status == STATUS_AGAIN) {
             return;
         }
+        if (status == STATUS_END) {
+            /* It may still be reading: what is unsent goes on leaving. */
+            stream->has_ended = true;
+            stream->is_readable = false;
+            if (stream->is_finished) {
+                stream_close(stream);
+            }
+            return;
+        }
         if (status != STATUS_OK) {
-            break;
+            stream_close(stream);
+            return;
         }
     }
-    stream_close(stream);
+    loop_post(stream->loop, &stream->post_step);
 }
 
 void stream_linger(struct stream *stream)
@@ -439,9 +485,10 @@ void stream_linger(struct stream *stream)
     stream_finish(stream);
     stream->phase = PHASE_LINGERING;
     stream->events = NULL;
-    deadline_arm(&stream->linger, stream->loop, LINGER_MS, on_linger_deadline, stream);
-    if (stream->has_hangup) {
-        stream->is_readable = true;
+    stream->linger_sent_bytes = stream->sent_bytes;
+    deadline_arm(&stream->linger, stream->loop, LINGER_SEND_MS, on_linger_deadline, stream);
+    if (stream->is_readable) {
+        loop_post(stream->loop, &stream->post_step);
     }
 }
 
@@ -462,6 +509,7 @@ static void release(struct stream *stream)
     buffer_clear(&stream->rx, pool);
     buffer_clear(&stream->tx, pool);
     deadline_disarm(&stream->linger);
+    deadline_disarm(&stream->probe);
     loop_unpost(&stream->post_flush);
     watch_close(&stream->watch);
     (void)close(stream->descriptor);
@@ -474,6 +522,13 @@ static void release(struct stream *stream)
     }
 }
 
+/* The socket still works: a failed handshake's alert, which says why, leaves as well. */
+static bool can_send_rest(const struct stream *stream)
+{
+    return stream->failure == STREAM_FINE || stream->failure == STREAM_HANDSHAKE_FAILED ||
+           stream->failure == STREAM_UNVERIFIED || stream->failure == STREAM_RECORD_REFUSED;
+}
+
 void stream_close(struct stream *stream)
 {
     if (stream->phase == PHASE_CLOSED) {
@@ -483,7 +538,7 @@ void stream_close(struct stream *stream)
         stream_tls_finish(stream);
     }
     size_t taken = 0;
-    if (!buffer_is_empty(&stream->tx) && stream->failure == STREAM_FINE) {
+    if (!buffer_is_empty(&stream->tx) && can_send_rest(stream)) {
         (void)!send_both(stream, (slice){"", 0}, &taken);
     }
     release(stream);

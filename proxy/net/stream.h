@@ -95,8 +95,9 @@ void stream_refuse_in_clear(struct stream *stream, slice bytes);
 /* Ends the sending side once everything written has left (close_notify, FIN). Reading goes on. */
 void stream_finish(struct stream *stream);
 
-/* Sends what is left, ends the sending side, and frees the stream when the peer has closed or
- * after two seconds: so that a last response is not lost to a reset. */
+/* Sends what is left for as long as the peer goes on taking it (a minute at most), ends the sending
+ * side, and frees the stream when the peer has closed or two seconds later: so that a last response
+ * is not lost to a reset. */
 void stream_linger(struct stream *stream);
 
 /* Closes now; what is still unsent gets one attempt. */

@@ -48,7 +48,11 @@ struct stream {
     struct watch watch;
     struct loop_post post_flush;
     struct loop_post post_step; /* goes on with a parked handshake; at the end: frees */
+    struct deadline probe;      /* asks the socket again after the last bytes */
     struct deadline linger;
+    uint64_t linger_sent_bytes; /* sent_bytes when the deadline was armed */
+    unsigned linger_sends;      /* how often it was armed again */
+    bool has_ended;             /* lingering: the peer sends no more */
 };
 
 /* ---- stream.c ---- */

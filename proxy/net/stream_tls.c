@@ -176,10 +176,6 @@ enum status stream_start_tls_client(struct stream *stream, struct tls_client *cl
 static void fail(struct stream *stream, enum stream_failure failure, const char *reason)
 {
     (void)stream_break(stream, failure, reason);
-    if (buffer_len(&stream->tx) > 0 && stream->is_writable) {
-        /* The alert that says why must leave before the owner closes. */
-        loop_post_flush(stream->loop, &stream->post_flush);
-    }
     stream->events->on_failed(stream->self, stream->failure);
 }
 
@@ -198,6 +194,12 @@ static void handshake_done(struct stream *stream)
     (void)SSL_clear_mode(stream->ssl, SSL_MODE_ASYNC);
     stream->phase = PHASE_OPEN;
     stream->events->on_open(stream->self);
+    /* The peer's first bytes often come together with the end of its handshake: no event of the
+     * socket will tell of them. */
+    if (stream->phase == PHASE_OPEN &&
+        (!buffer_is_empty(&stream->rx) || SSL_has_pending(stream->ssl))) {
+        stream->events->on_readable(stream->self);
+    }
 }
 
 /* RFC 8446 §5.1: the first record is a handshake record, type 22, version 3.x. */
@@ -295,6 +297,9 @@ static enum status read_result(struct stream *stream, int result)
 
 enum status stream_tls_read(struct stream *stream, char *at, size_t room, size_t *moved)
 {
+    if ((SSL_get_shutdown(stream->ssl) & SSL_RECEIVED_SHUTDOWN) != 0) {
+        return STATUS_END; /* close_notify came with the bytes that were read last */
+    }
     if (!stream->is_readable && buffer_is_empty(&stream->rx) && !SSL_has_pending(stream->ssl)) {
         return STATUS_AGAIN;
     }
@@ -315,8 +320,8 @@ enum status stream_tls_read(struct stream *stream, char *at, size_t room, size_t
     if (!view_end(stream, held)) {
         return stream_break(stream, STREAM_NO_MEMORY, "no_memory");
     }
-    /* What was read before an end counts first: the end is found again by the next call. */
-    return *moved > 0 && status != STATUS_BROKEN ? STATUS_OK : status;
+    /* What was read before an end or a failure counts first: the next call tells of it again. */
+    return *moved > 0 ? STATUS_OK : status;
 }
 
 static size_t record_limit(struct stream *stream, size_t len)
