@@ -196,6 +196,13 @@ static inline void tcp_pair(int pair[2])
     socklen_t len = sizeof(at);
     int listener = socket(AF_INET, SOCK_STREAM, 0);
     pair[1] = socket(AF_INET, SOCK_STREAM, 0);
+    /* Small, so that a writer meets their end whatever the system grows them to. */
+    const int bytes = 64 * 1024;
+    const int sockets[] = {listener, pair[1]};
+    for (int i = 0; i < 2; i++) {
+        (void)setsockopt(sockets[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+        (void)setsockopt(sockets[i], SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+    }
     assert_int_equal(bind(listener, (struct sockaddr *)&at, len), 0);
     assert_int_equal(listen(listener, 1), 0);
     assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &len), 0);
