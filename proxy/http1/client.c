@@ -193,13 +193,16 @@ static void pump_out(struct http1_client *client)
         arm(client); /* from here on the server is waited for */
         break;
     case SENDER_CUT:
-        fail(client, exchange->request_body.fault);
+        fail(client, sender_cut_fault(&exchange->request_body));
         break;
     case SENDER_BROKEN:
         /* The server may have answered and closed without reading everything: hear it out. */
         client->tx = TX_DONE;
         client->is_last = true;
         body_detach_consumer(&exchange->request_body);
+        if (client->rx == RX_DONE) {
+            finish(client);
+        }
         break;
     }
 }

@@ -191,6 +191,9 @@ enum sender_result sender_pump(struct sender *sender, struct stream *stream, str
             }
             continue;
         }
+        if (has_bytes(body) && sender->is_chunked) {
+            return SENDER_CUT; /* no memory for a chunk: content must not leave without one */
+        }
         if (has_bytes(body)) {
             enum sender_result written = write_raw(stream, body);
             if (written != SENDER_DONE) {

@@ -30,7 +30,7 @@ enum sender_result {
     SENDER_WAITS_FOR_BODY,
     SENDER_WAITS_FOR_STREAM, /* on_writable follows */
     SENDER_DONE,             /* the body is complete and handed to the stream */
-    SENDER_CUT,              /* the body was cut: the peer must be able to tell */
+    SENDER_CUT,              /* the body cannot be completed: the peer must be able to tell */
     SENDER_BROKEN,           /* the stream failed */
 };
 
@@ -49,6 +49,12 @@ MUST_CHECK enum fault_code sender_stage_response(struct sender *sender,
 /* Moves as much of the body as the stream takes. */
 MUST_CHECK enum sender_result sender_pump(struct sender *sender, struct stream *stream,
                                           struct body *body);
+
+/* After SENDER_CUT: why. */
+static inline enum fault_code sender_cut_fault(const struct body *body)
+{
+    return body->state == BODY_CUT ? body->fault : FAULT_LIMIT_MEMORY;
+}
 
 /* Writes what is staged without waiting for more. */
 MUST_CHECK enum sender_result sender_flush(struct sender *sender, struct stream *stream);

@@ -470,7 +470,7 @@ static void finish_response(struct http1_server *server)
 
 static void cut_response(struct http1_server *server)
 {
-    end_server(server, ENDING_RESET, server->exchange->response_body.fault);
+    end_server(server, ENDING_RESET, sender_cut_fault(&server->exchange->response_body));
 }
 
 static void pump_out(struct http1_server *server)

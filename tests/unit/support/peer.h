@@ -132,6 +132,8 @@ static inline int peer_listen(uint16_t *port)
 {
     int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     assert_true(descriptor >= 0);
+    const int on = 1; /* accepted sockets inherit it */
+    (void)setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(address);
     assert_int_equal(bind(descriptor, (struct sockaddr *)&address, len), 0);

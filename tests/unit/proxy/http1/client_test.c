@@ -478,6 +478,25 @@ static void a_server_that_answers_and_leaves_in_mid_request_is_heard_out(void **
     stage_fini(&stage);
 }
 
+static void a_server_that_leaves_after_its_response_ends_the_exchange(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_init(&stage);
+    struct fake_exchange *faked = make_upload(&stage, FRAMING_STREAMED, 0);
+    send_request(&stage, faked);
+    say(&stage, "HTTP/1.1 413 x\r\ncontent-length: 0\r\n\r\n");
+    expect_told(&stage, "response 413\n|end\n");
+    peer_reset(&stage.server);
+    put_and_offer(faked, "ab");
+    settle(&stage);
+    if (stage.fake.told[0] == '\0') {
+        put_and_offer(faked, "cd");
+    }
+    expect_told(&stage, "closed\ndone\n");
+    stage_fini(&stage);
+}
+
 static void a_server_that_takes_no_more_is_waited_for(void **state)
 {
     (void)state;
@@ -739,6 +758,7 @@ int main(void)
         cmocka_unit_test(a_request_body_follows_its_head),
         cmocka_unit_test(a_response_before_the_request_is_complete_waits_for_it),
         cmocka_unit_test(a_server_that_answers_and_leaves_in_mid_request_is_heard_out),
+        cmocka_unit_test(a_server_that_leaves_after_its_response_ends_the_exchange),
         cmocka_unit_test(a_server_that_takes_no_more_is_waited_for),
         cmocka_unit_test(a_response_that_nobody_takes_stays_with_the_server),
         cmocka_unit_test(the_driver_may_abandon_in_any_call),
