@@ -16,7 +16,7 @@
 #include "crypto/trust.h"
 #include "crypto/x509_text.h"
 
-enum { NAME_MAX_BYTES = 253, PIN_BASE64 = 44 };
+enum { NAME_MAX_BYTES = 253 };
 
 /* Lives as long as its SSL_CTX, which lives as long as the last SSL made from it. */
 struct tls_client {
@@ -346,20 +346,4 @@ SSL *tls_client_ssl_new(struct tls_client *client, const char *name)
     offer_session(client, ssl);
     SSL_set_connect_state(ssl);
     return ssl;
-}
-
-bool tls_pin_read(const char *text, uint8_t out[TLS_PIN_BYTES])
-{
-    static const char PREFIX[] = "sha256/";
-    if (strncmp(text, PREFIX, sizeof(PREFIX) - 1) == 0) {
-        text += sizeof(PREFIX) - 1;
-    }
-    unsigned char decoded[PIN_BASE64];
-    if (strlen(text) != PIN_BASE64 || text[PIN_BASE64 - 1] != '=' || text[PIN_BASE64 - 2] == '=' ||
-        EVP_DecodeBlock(decoded, (const unsigned char *)text, PIN_BASE64) != TLS_PIN_BYTES + 1) {
-        ERR_clear_error();
-        return false;
-    }
-    memcpy(out, decoded, TLS_PIN_BYTES);
-    return true;
 }

@@ -50,6 +50,3 @@ void tls_client_free(struct tls_client *client);
  * the certificate must be for; a host name is sent as SNI (RFC 6066 §3). It may be NULL only with
  * skip_verification. NULL: out of memory, or `name` is neither. */
 SSL *tls_client_ssl_new(struct tls_client *client, const char *name);
-
-/* Reads "sha256/BASE64" or "BASE64". False: neither. */
-bool tls_pin_read(const char *text, uint8_t out[TLS_PIN_BYTES]);

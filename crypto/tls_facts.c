@@ -108,6 +108,7 @@ static const struct word SSL_WORDS[] = {
     {SSL_R_NO_APPLICATION_PROTOCOL, "no_shared_alpn"},
     {SSL_R_NO_CERTIFICATE_SET, "no_certificate"},
     {SSL_R_CALLBACK_FAILED, "unknown_name"},
+    {SSL_R_CERT_CB_ERROR, "internal"},
     {SSL_R_CLIENTHELLO_TLSEXT, "unknown_name"},
     {SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE, "no_client_certificate"},
     {SSL_R_UNEXPECTED_EOF_WHILE_READING, "closed"},
