@@ -54,6 +54,7 @@ static void on_idle(void *self)
     }
     list_remove(&conn->link);
     list_prepend(&server->idle, &conn->link);
+    conn->is_idle = true;
     server->idle_count++;
     deadline_arm(&conn->idle, server->upstream->loop, server->upstream->backend_idle_ms,
                  on_idle_deadline, conn);
@@ -61,8 +62,9 @@ static void on_idle(void *self)
 
 static void leave_idle(struct server_conn *conn)
 {
-    if (deadline_is_armed(&conn->idle)) {
-        deadline_disarm(&conn->idle);
+    deadline_disarm(&conn->idle);
+    if (conn->is_idle) {
+        conn->is_idle = false;
         conn->server->idle_count--;
     }
 }

@@ -46,6 +46,7 @@ struct server_conn {
     struct list_link link;
     struct server *server;
     struct client_codec *codec;
+    bool is_idle; /* which list it is in */
     struct deadline idle;
 };
 
