@@ -1,0 +1,200 @@
+/* tests/unit/proxy/http/body_test.c · SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/http/body.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct rig {
+    struct buffer_pool *pool;
+    struct body body;
+    size_t take; /* per call of on_readable */
+    unsigned offers;
+    unsigned rooms;
+    bool makes_room; /* wrongly, inside on_readable */
+};
+
+static void on_readable(void *self)
+{
+    struct rig *rig = self;
+    rig->offers++;
+    size_t held = body_bytes(&rig->body).len;
+    body_take(&rig->body, held < rig->take ? held : rig->take);
+    if (rig->makes_room) {
+        body_made_room(&rig->body);
+        body_offer(&rig->body);
+    }
+}
+
+static void on_room(void *self)
+{
+    struct rig *rig = self;
+    rig->rooms++;
+}
+
+static int set_up(void **state)
+{
+    struct rig *rig = calloc(1, sizeof(*rig));
+    rig->pool = buffer_pool_new();
+    body_init(&rig->body, rig->pool);
+    body_attach_consumer(&rig->body, on_readable, rig);
+    body_attach_producer(&rig->body, on_room, rig);
+    *state = rig;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct rig *rig = *state;
+    body_fini(&rig->body);
+    buffer_pool_free(rig->pool);
+    free(rig);
+    return 0;
+}
+
+/* Fills all room there is; returns how much. */
+static size_t fill(struct rig *rig)
+{
+    size_t room = 0;
+    char *at = body_room(&rig->body, &room);
+    if (at == NULL) {
+        assert_int_equal(room, 0);
+        return 0;
+    }
+    memset(at, 'x', room);
+    body_filled(&rig->body, room);
+    return room;
+}
+
+static void put(struct rig *rig, slice bytes)
+{
+    size_t room = 0;
+    char *at = body_room(&rig->body, &room);
+    assert_non_null(at);
+    assert_true(room >= bytes.len);
+    memcpy(at, bytes.at, bytes.len);
+    body_filled(&rig->body, bytes.len);
+}
+
+static void carries_bytes_from_producer_to_consumer(void **state)
+{
+    struct rig *rig = *state;
+    put(rig, SLICE("hello "));
+    put(rig, SLICE("world"));
+    assert_true(slice_equal(body_bytes(&rig->body), SLICE("hello world")));
+    rig->take = 6;
+    body_offer(&rig->body);
+    assert_true(slice_equal(body_bytes(&rig->body), SLICE("world")));
+    body_end(&rig->body);
+    assert_false(body_is_done(&rig->body));
+    body_offer(&rig->body);
+    assert_true(body_is_done(&rig->body));
+    assert_int_equal(rig->offers, 2);
+    assert_int_equal(rig->body.moved_in, 11);
+    assert_int_equal(rig->body.moved_out, 11);
+    assert_null(rig->body.bytes.base); /* an empty body holds no block */
+}
+
+static void is_full_until_the_consumer_took_some(void **state)
+{
+    struct rig *rig = *state;
+    size_t held = fill(rig);
+    assert_true(held > 0);
+    assert_int_equal(fill(rig), 0);
+    body_take(&rig->body, held);
+    assert_true(fill(rig) > 0);
+}
+
+static void room_grows_while_fills_are_complete_and_shrinks_again(void **state)
+{
+    struct rig *rig = *state;
+    static const size_t sizes[] = {BUFFER_RECORD_BYTES, BUFFER_BULK_BYTES, BUFFER_LARGE_BYTES,
+                                   BUFFER_LARGE_BYTES};
+    for (size_t i = 0; i < 4; i++) {
+        size_t filled = fill(rig);
+        assert_int_equal(filled, sizes[i]);
+        body_take(&rig->body, filled);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        put(rig, SLICE("little"));
+        body_take(&rig->body, 6);
+    }
+    size_t room = 0;
+    assert_non_null(body_room(&rig->body, &room));
+    assert_int_equal(room, BUFFER_RECORD_BYTES);
+    body_filled(&rig->body, 0);
+    assert_null(rig->body.bytes.base);
+}
+
+static void neither_side_is_called_from_inside_itself(void **state)
+{
+    struct rig *rig = *state;
+    rig->makes_room = true;
+    rig->take = 1;
+    put(rig, SLICE("abc"));
+    body_offer(&rig->body);
+    assert_int_equal(rig->offers, 1);
+    assert_int_equal(rig->rooms, 0);
+    body_take(&rig->body, 1);
+    body_made_room(&rig->body); /* at another time: the producer goes on */
+    assert_int_equal(rig->rooms, 1);
+}
+
+static void no_room_is_asked_for_after_the_end(void **state)
+{
+    struct rig *rig = *state;
+    put(rig, SLICE("abc"));
+    body_end(&rig->body);
+    body_take(&rig->body, 3);
+    body_made_room(&rig->body);
+    assert_int_equal(rig->rooms, 0);
+}
+
+static void the_first_end_counts(void **state)
+{
+    struct rig *rig = *state;
+    body_cut(&rig->body, FAULT_BODY_SHORT);
+    body_end(&rig->body);
+    body_cut(&rig->body, FAULT_CLIENT_RESET);
+    assert_int_equal(rig->body.state, BODY_CUT);
+    assert_int_equal(rig->body.fault, FAULT_BODY_SHORT);
+    assert_false(body_is_done(&rig->body));
+    struct body other;
+    body_init(&other, rig->pool);
+    body_end(&other);
+    body_cut(&other, FAULT_BODY_SHORT);
+    assert_int_equal(other.state, BODY_ENDED);
+    assert_true(body_is_done(&other));
+    body_fini(&other);
+}
+
+static void nobody_is_called_after_letting_go(void **state)
+{
+    struct rig *rig = *state;
+    put(rig, SLICE("abc"));
+    body_detach_consumer(&rig->body);
+    body_detach_producer(&rig->body);
+    body_offer(&rig->body);
+    body_made_room(&rig->body);
+    assert_int_equal(rig->offers + rig->rooms, 0);
+}
+
+#define BODY_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        BODY_TEST(carries_bytes_from_producer_to_consumer),
+        BODY_TEST(is_full_until_the_consumer_took_some),
+        BODY_TEST(room_grows_while_fills_are_complete_and_shrinks_again),
+        BODY_TEST(neither_side_is_called_from_inside_itself),
+        BODY_TEST(no_room_is_asked_for_after_the_end),
+        BODY_TEST(the_first_end_counts),
+        BODY_TEST(nobody_is_called_after_letting_go),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
