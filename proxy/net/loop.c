@@ -140,7 +140,8 @@ static void run_turn(struct loop *loop)
     bool has_posts = !list_is_empty(&loop->posts) || !list_is_empty(&loop->flushes);
     arm_tick(loop);
     loop->is_now_old = true;
-    (void)event_base_loop(loop->base, has_posts ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+    /* Without EVLOOP_ONCE it would stay for as long as descriptors are ready. */
+    (void)event_base_loop(loop->base, EVLOOP_ONCE | (has_posts ? EVLOOP_NONBLOCK : 0));
     loop->is_now_old = true;
     wake(loop);
     /* Flushing can make an end that others wait for, and they post again; what does not settle in
