@@ -139,20 +139,15 @@ static void on_probe(void *self)
     on_ready(self, WATCH_READ);
 }
 
-enum status stream_receive(struct stream *stream, char *at, size_t room, size_t *moved)
+static enum status received(struct stream *stream, ssize_t got, size_t room, size_t *moved)
 {
-    *moved = 0;
-    if (!stream->is_readable) {
-        return STATUS_AGAIN;
-    }
-    ssize_t got = recv(stream->descriptor, at, room, 0);
     if (got > 0) {
         *moved = (size_t)got;
         /* A short read has emptied the socket: the next event tells of more, so no call is spent
          * on hearing EAGAIN. Unless an end waits, which was told together with these bytes. */
         stream->is_readable = *moved == room || stream->has_hangup;
-        if (!stream->is_readable) {
-            deadline_arm(&stream->probe, stream->loop, PROBE_MS, on_probe, stream);
+        if (!stream->is_readable && stream->phase == PHASE_OPEN) {
+            deadline_arm(&stream->later, stream->loop, PROBE_MS, on_probe, stream);
         }
         return STATUS_OK;
     }
@@ -164,6 +159,22 @@ enum status stream_receive(struct stream *stream, char *at, size_t room, size_t 
         return STATUS_AGAIN;
     }
     return stream_break(stream, STREAM_RESET, "");
+}
+
+enum status stream_receive(struct stream *stream, char *at, size_t room, size_t *moved)
+{
+    *moved = 0;
+    return stream->is_readable
+               ? received(stream, recv(stream->descriptor, at, room, 0), room, moved)
+               : STATUS_AGAIN;
+}
+
+enum status stream_receive_into(struct stream *stream, const struct iovec places[2], size_t *moved)
+{
+    size_t room = places[0].iov_len + places[1].iov_len;
+    *moved = 0;
+    return stream->is_readable ? received(stream, readv(stream->descriptor, places, 2), room, moved)
+                               : STATUS_AGAIN;
 }
 
 enum status stream_unread(struct stream *stream, slice bytes)
@@ -240,6 +251,19 @@ bool stream_queue(struct stream *stream, slice bytes)
     return true;
 }
 
+bool stream_queue_or_send(struct stream *stream, slice bytes)
+{
+    bool is_large = bytes.len >= DIRECT_SEND_BYTES;
+    if (is_large && stream->phase == PHASE_OPEN && stream->is_writable && !stream->is_unsendable) {
+        size_t taken = 0;
+        if (send_both(stream, bytes, &taken) == STATUS_BROKEN) {
+            return false;
+        }
+        bytes = slice_from(bytes, taken);
+    }
+    return bytes.len == 0 || stream_queue(stream, bytes);
+}
+
 static enum status write_plain(struct stream *stream, slice bytes, size_t *taken)
 {
     size_t held = buffer_len(&stream->tx);
@@ -281,7 +305,7 @@ static void send_fin(struct stream *stream)
     stream->is_finished = true;
     (void)shutdown(stream->descriptor, SHUT_WR);
     if (stream->phase == PHASE_LINGERING) {
-        deadline_arm(&stream->linger, stream->loop, LINGER_MS, on_linger_deadline, stream);
+        deadline_arm(&stream->later, stream->loop, LINGER_MS, on_linger_deadline, stream);
     }
 }
 
@@ -437,10 +461,10 @@ void stream_finish(struct stream *stream)
 static void on_linger_deadline(void *self)
 {
     struct stream *stream = self;
-    bool is_moving = stream->sent_bytes > stream->linger_sent_bytes;
+    bool is_moving = (uint32_t)stream->sent_bytes != stream->linger_sent_bytes;
     if (!buffer_is_empty(&stream->tx) && is_moving && stream->linger_sends++ < LINGER_SENDS_MAX) {
-        stream->linger_sent_bytes = stream->sent_bytes;
-        deadline_arm(&stream->linger, stream->loop, LINGER_SEND_MS, on_linger_deadline, stream);
+        stream->linger_sent_bytes = (uint32_t)stream->sent_bytes;
+        deadline_arm(&stream->later, stream->loop, LINGER_SEND_MS, on_linger_deadline, stream);
         return;
     }
     stream_close(stream);
@@ -485,8 +509,8 @@ void stream_linger(struct stream *stream)
     stream_finish(stream);
     stream->phase = PHASE_LINGERING;
     stream->events = NULL;
-    stream->linger_sent_bytes = stream->sent_bytes;
-    deadline_arm(&stream->linger, stream->loop, LINGER_SEND_MS, on_linger_deadline, stream);
+    stream->linger_sent_bytes = (uint32_t)stream->sent_bytes;
+    deadline_arm(&stream->later, stream->loop, LINGER_SEND_MS, on_linger_deadline, stream);
     if (stream->is_readable) {
         loop_post(stream->loop, &stream->post_step);
     }
@@ -508,8 +532,7 @@ static void release(struct stream *stream)
     struct buffer_pool *pool = loop_buffer_pool(stream->loop);
     buffer_clear(&stream->rx, pool);
     buffer_clear(&stream->tx, pool);
-    deadline_disarm(&stream->linger);
-    deadline_disarm(&stream->probe);
+    deadline_disarm(&stream->later);
     loop_unpost(&stream->post_flush);
     watch_close(&stream->watch);
     (void)close(stream->descriptor);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <openssl/ssl.h>
+#include <sys/uio.h>
 
 #include "proxy/net/buffer.h"
 #include "proxy/net/stream.h"
@@ -25,34 +26,34 @@ struct stream {
     struct loop *loop;
     const struct stream_events *events;
     void *self;
-    SSL *ssl;         /* NULL: plain */
-    struct buffer rx; /* received from the socket, not yet read (ciphertext, or given back) */
-    struct buffer tx; /* to be sent */
-    slice view;       /* during one TLS read: received bytes that are not in rx yet */
+    SSL *ssl;              /* NULL: plain */
+    struct buffer rx;      /* received from the socket, not yet read (ciphertext, or given back) */
+    struct buffer tx;      /* to be sent */
+    struct tls_view *view; /* during one TLS read or handshake step; else NULL */
     uint64_t sent_bytes;
-    uint64_t bulk_since_ms; /* when the last write was: record sizes start small after a pause */
     const char *reason;
     int descriptor;
     uint32_t bulk_bytes; /* written since the last pause */
-    uint32_t read_hint;  /* during one TLS read: how much the owner has room for */
+    uint32_t bulk_at_ms; /* when the last write was: record sizes start small after a pause */
+    uint32_t linger_sent_bytes; /* the low bits of sent_bytes at the last look */
     enum stream_phase phase;
     enum stream_failure failure;
-    bool is_readable;    /* the socket may have bytes: edge-triggered events tell only once */
-    bool is_writable;    /* the socket took everything last time */
-    bool has_hangup;     /* a FIN or an error waits behind the bytes */
-    bool wants_writable; /* a write was cut short */
-    bool is_finishing;   /* end the sending side when tx is empty */
-    bool is_finished;    /* FIN was sent */
-    bool is_unsendable;  /* the peer takes no more; what it sent before can still be read */
-    bool is_parked;      /* a handshake waits for the keyholder's answer */
+    uint8_t linger_sends; /* how often its deadline was put off */
+    bool has_ended;       /* lingering: the peer sends no more */
+    bool is_readable;     /* the socket may have bytes: edge-triggered events tell only once */
+    bool is_writable;     /* the socket took everything last time */
+    bool has_hangup;      /* a FIN or an error waits behind the bytes */
+    bool wants_writable;  /* a write was cut short */
+    bool is_finishing;    /* end the sending side when tx is empty */
+    bool is_finished;     /* FIN was sent */
+    bool is_unsendable;   /* the peer takes no more; what it sent before can still be read */
+    bool is_parked;       /* a handshake waits for the keyholder's answer */
     struct watch watch;
     struct loop_post post_flush;
     struct loop_post post_step; /* goes on with a parked handshake; at the end: frees */
-    struct deadline probe;      /* asks the socket again after the last bytes */
-    struct deadline linger;
-    uint64_t linger_sent_bytes; /* sent_bytes when the deadline was armed */
-    unsigned linger_sends;      /* how often it was armed again */
-    bool has_ended;             /* lingering: the peer sends no more */
+    /* HANDSHAKE: tries again for a job. OPEN: asks the socket again after the last bytes.
+     * LINGERING: the end. */
+    struct deadline later;
 };
 
 /* ---- stream.c ---- */
@@ -60,8 +61,15 @@ struct stream {
 /* Receives from the socket. As stream_read. */
 enum status stream_receive(struct stream *stream, char *at, size_t room, size_t *moved);
 
+/* The same into two places, one after the other. */
+enum status stream_receive_into(struct stream *stream, const struct iovec places[2], size_t *moved);
+
 /* Queues raw bytes for the socket. False: the buffer is full or memory is out. */
 bool stream_queue(struct stream *stream, slice bytes);
+
+/* The same, but a whole record that nothing waits before leaves at once: one more system call costs
+ * less than one more copy. */
+bool stream_queue_or_send(struct stream *stream, slice bytes);
 
 /* Sets the first failure; later ones are kept out. */
 enum status stream_break(struct stream *stream, enum stream_failure failure, const char *reason);

@@ -23,25 +23,66 @@
 
 enum {
     RECORD_PLAINTEXT_BYTES = 16 * 1024, /* RFC 8446 §5.1 */
-    RECORD_OVERHEAD_BYTES = 64,         /* header, nonce, content type, tag: 22 to 29, rounded up */
-    RECORD_FIRST_BYTES = 4 * 1024,      /* while a bulk answer begins: the first bytes can be */
-    BULK_AFTER_BYTES = 64 * 1024,       /* decrypted before a whole 16 KiB has crossed the path */
+    RECORD_HEADER_BYTES = 5,
+    RECORD_OVERHEAD_BYTES = 64,    /* header, nonce, content type, tag: 22 to 29, rounded up */
+    RECORD_FIRST_BYTES = 4 * 1024, /* while a bulk answer begins: the first bytes can be */
+    BULK_AFTER_BYTES = 64 * 1024,  /* decrypted before a whole 16 KiB has crossed the path */
     BULK_PAUSE_MS = 1000,
     ASYNC_RETRY_MS = 100,
 };
 
+/* What OpenSSL may read during one call: bytes received that stand in rx or in the loop's scratch,
+ * and how much more is worth receiving. */
+struct tls_view {
+    slice bytes;
+    struct buffer held; /* rx, as it was */
+    size_t hint;
+};
+
 /* ---- the BIO ---- */
+
+/* Small records come many to a call, through the scratch: a copy each, but few calls. */
+static enum status receive_many(struct stream *stream)
+{
+    size_t scratch_bytes = 0;
+    char *scratch = loop_scratch(stream->loop, &scratch_bytes);
+    size_t hint = stream->view->hint;
+    size_t wanted = hint < scratch_bytes ? hint : scratch_bytes;
+    size_t moved = 0;
+    enum status status = stream_receive(stream, scratch, wanted, &moved);
+    stream->view->bytes = (slice){scratch, moved};
+    return status;
+}
+
+/* In bulk each full record goes straight to where OpenSSL wants it, and the header of the next one
+ * comes with it: a call each, but no copy, which costs more. */
+static enum status receive_record(struct stream *stream, char *at, size_t room, size_t *len)
+{
+    size_t scratch_bytes = 0;
+    char *scratch = loop_scratch(stream->loop, &scratch_bytes);
+    bool is_header = room <= RECORD_HEADER_BYTES;
+    const struct iovec places[2] = {{at, room}, {scratch, is_header ? 0 : RECORD_HEADER_BYTES}};
+    size_t moved = 0;
+    enum status status = stream_receive_into(stream, places, &moved);
+    *len = moved < room ? moved : room;
+    stream->view->bytes = (slice){scratch, moved - *len};
+    return status;
+}
 
 static int bio_read(BIO *bio, char *at, int room)
 {
     struct stream *stream = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
-    if (stream->view.len == 0) {
-        size_t scratch_bytes = 0;
-        char *scratch = loop_scratch(stream->loop, &scratch_bytes);
-        size_t wanted = stream->read_hint < scratch_bytes ? stream->read_hint : scratch_bytes;
-        size_t moved = 0;
-        enum status status = stream_receive(stream, scratch, wanted, &moved);
+    struct tls_view *view = stream->view;
+    size_t len = 0;
+    if (view == NULL) {
+        BIO_set_retry_read(bio); /* nobody reads now: a close that looks for the peer's answer */
+        return -1;
+    }
+    if (view->bytes.len == 0) {
+        bool is_bulk = view->hint >= BUFFER_BULK_BYTES;
+        enum status status =
+            is_bulk ? receive_record(stream, at, (size_t)room, &len) : receive_many(stream);
         if (status == STATUS_AGAIN) {
             BIO_set_retry_read(bio);
             return -1;
@@ -49,11 +90,13 @@ static int bio_read(BIO *bio, char *at, int room)
         if (status != STATUS_OK) {
             return 0;
         }
-        stream->view = (slice){scratch, moved};
+        if (is_bulk) {
+            return (int)len;
+        }
     }
-    size_t len = stream->view.len < (size_t)room ? stream->view.len : (size_t)room;
-    memcpy(at, stream->view.at, len);
-    stream->view = slice_from(stream->view, len);
+    len = view->bytes.len < (size_t)room ? view->bytes.len : (size_t)room;
+    memcpy(at, view->bytes.at, len);
+    view->bytes = slice_from(view->bytes, len);
     return (int)len;
 }
 
@@ -61,7 +104,7 @@ static int bio_write(BIO *bio, const char *at, int len)
 {
     struct stream *stream = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
-    return stream_queue(stream, (slice){at, (size_t)len}) ? len : -1;
+    return stream_queue_or_send(stream, (slice){at, (size_t)len}) ? len : -1;
 }
 
 static long bio_control(BIO *bio, int command, long number, void *pointer)
@@ -73,7 +116,8 @@ static long bio_control(BIO *bio, int command, long number, void *pointer)
     case BIO_CTRL_FLUSH:
         return 1;
     case BIO_CTRL_EOF:
-        return stream->has_hangup && !stream->is_readable && stream->view.len == 0;
+        return stream->has_hangup && !stream->is_readable &&
+               (stream->view == NULL || stream->view->bytes.len == 0);
     default:
         return 0;
     }
@@ -95,29 +139,30 @@ static BIO_METHOD *stream_bio_method(void)
 }
 
 /* Between view_begin and view_end OpenSSL may read: first what an earlier read left in rx, then
- * the socket through the loop's scratch. */
-static struct buffer view_begin(struct stream *stream, size_t hint)
+ * the socket. */
+static void view_begin(struct stream *stream, struct tls_view *view, size_t hint)
 {
-    struct buffer held = stream->rx;
+    *view = (struct tls_view){.bytes = buffer_bytes(&stream->rx), .held = stream->rx, .hint = hint};
     stream->rx = (struct buffer){0};
-    stream->view = buffer_bytes(&held);
-    stream->read_hint = (uint32_t)hint;
-    return held;
+    stream->view = view;
 }
 
-static bool view_end(struct stream *stream, struct buffer held)
+/* Keeps in rx what OpenSSL has not taken. False: no memory. */
+static bool view_end(struct stream *stream, struct tls_view *view)
 {
     struct buffer_pool *pool = loop_buffer_pool(stream->loop);
-    slice rest = stream->view;
-    stream->view = (slice){NULL, 0};
-    bool is_in_held = held.base != NULL && rest.at >= held.base && rest.at <= held.base + held.size;
+    slice rest = view->bytes;
+    struct buffer *held = &view->held;
+    stream->view = NULL;
+    bool is_in_held =
+        held->base != NULL && rest.at >= held->base && rest.at <= held->base + held->size;
     if (rest.len > 0 && is_in_held) {
-        held.start = (uint32_t)(rest.at - held.base);
-        stream->rx = held;
+        held->start = (uint32_t)(rest.at - held->base);
+        stream->rx = *held;
         return true;
     }
     bool is_kept = buffer_append(&stream->rx, pool, rest);
-    buffer_clear(&held, pool);
+    buffer_clear(held, pool);
     return is_kept;
 }
 
@@ -241,11 +286,12 @@ void stream_tls_step(struct stream *stream)
         fail(stream, STREAM_NOT_TLS, "not_tls");
         return;
     }
-    struct buffer held = view_begin(stream, BUFFER_RECORD_BYTES);
+    struct tls_view view;
+    view_begin(stream, &view, BUFFER_RECORD_BYTES);
     ERR_clear_error();
     int result = SSL_do_handshake(stream->ssl);
     int error = SSL_get_error(stream->ssl, result);
-    bool is_kept = view_end(stream, held);
+    bool is_kept = view_end(stream, &view);
     if (!is_kept) {
         fail(stream, STREAM_NO_MEMORY, "no_memory");
         return;
@@ -262,7 +308,7 @@ void stream_tls_step(struct stream *stream)
         break;
     case SSL_ERROR_WANT_ASYNC_JOB:
         /* More handshakes wait than may: this one asks again a tick later. */
-        deadline_arm(&stream->linger, stream->loop, ASYNC_RETRY_MS, retry_step, stream);
+        deadline_arm(&stream->later, stream->loop, ASYNC_RETRY_MS, retry_step, stream);
         break;
     default:
         handshake_failed(stream);
@@ -305,7 +351,8 @@ enum status stream_tls_read(struct stream *stream, char *at, size_t room, size_t
     }
     /* Room for the overhead of the records that fill the owner's room, and for the rest of one. */
     size_t hint = room + room / 256 + 512;
-    struct buffer held = view_begin(stream, hint);
+    struct tls_view view;
+    view_begin(stream, &view, hint);
     enum status status = STATUS_OK;
     ERR_clear_error();
     while (*moved < room) {
@@ -317,7 +364,7 @@ enum status stream_tls_read(struct stream *stream, char *at, size_t room, size_t
         }
         *moved += got;
     }
-    if (!view_end(stream, held)) {
+    if (!view_end(stream, &view)) {
         return stream_break(stream, STREAM_NO_MEMORY, "no_memory");
     }
     /* What was read before an end or a failure counts first: the next call tells of it again. */
@@ -326,11 +373,11 @@ enum status stream_tls_read(struct stream *stream, char *at, size_t room, size_t
 
 static size_t record_limit(struct stream *stream, size_t len)
 {
-    uint64_t now_ms = loop_now_ms(stream->loop);
-    if (now_ms - stream->bulk_since_ms > BULK_PAUSE_MS) {
+    uint32_t now_ms = (uint32_t)loop_now_ms(stream->loop); /* wraps; so does the difference */
+    if (now_ms - stream->bulk_at_ms > BULK_PAUSE_MS) {
         stream->bulk_bytes = 0;
     }
-    stream->bulk_since_ms = now_ms;
+    stream->bulk_at_ms = now_ms;
     bool is_beginning = stream->bulk_bytes < BULK_AFTER_BYTES && len > RECORD_PLAINTEXT_BYTES;
     return is_beginning ? RECORD_FIRST_BYTES : RECORD_PLAINTEXT_BYTES;
 }

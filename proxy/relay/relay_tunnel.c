@@ -30,7 +30,7 @@ struct relay_tunnel {
     struct list_link link; /* in its entry */
     struct relay_shared *shared;
     struct tunnel tunnel;
-    struct checkout checkout;
+    struct backend_place place; /* at its server */
     struct loop_post post_reap;
     uint64_t began_us;
     uint64_t tls_us;
@@ -137,7 +137,7 @@ static void on_closed(void *self, enum fault_code fault)
     recall(kept, fault, &facts);
     exchange_account_facts(shared, &facts);
     counter_sub(shared->counters, COUNTER_BACKEND_CONNS_OPEN, 1);
-    backend_release(&kept->checkout);
+    backend_leave_place(&kept->place);
     list_remove(&kept->link);
     loop_post_reap(shared->loop, &kept->post_reap);
     shared->on_conn_closed(shared->self);
@@ -184,8 +184,7 @@ bool relay_tunnel_begin(struct relay_exchange *relayed)
     start.server = exchange->requester->calls->detach(exchange->requester, &start.from_server);
     kept->shared = shared;
     kept->began_us = exchange->began_us;
-    kept->checkout = relayed->checkout;
-    relayed->checkout = (struct checkout){.server = BALANCE_NONE};
+    kept->place = backend_take_place(&relayed->checkout);
     kept->post_reap = (struct loop_post){.run = reap, .self = kept};
     list_append(&relayed->conn->entry->tunnels, &kept->link);
     client_conn_dissolve(relayed->conn);

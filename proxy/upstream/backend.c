@@ -158,6 +158,20 @@ enum status backend_take_another(struct checkout *checkout, struct requester **r
     return attempt(checkout, requester, fault);
 }
 
+struct backend_place backend_take_place(struct checkout *checkout)
+{
+    struct backend_place place = {checkout->backend, checkout->server};
+    checkout->server = BALANCE_NONE;
+    return place;
+}
+
+void backend_leave_place(const struct backend_place *place)
+{
+    if (place->server != BALANCE_NONE) {
+        place->backend->states[place->server].in_flight--;
+    }
+}
+
 void backend_release(struct checkout *checkout)
 {
     if (checkout->backend == NULL) {

@@ -52,5 +52,15 @@ MUST_CHECK enum status backend_take(
 MUST_CHECK enum status backend_take_another(struct checkout *checkout, struct requester **requester,
                                             enum fault_code *fault);
 
+/* A place at a server outlives its checkout in a tunnel: what is left of it then. */
+struct backend_place {
+    struct backend *backend;
+    int server;
+};
+
+/* Moves the place out of the checkout, which holds none any more. */
+struct backend_place backend_take_place(struct checkout *checkout);
+void backend_leave_place(const struct backend_place *place);
+
 /* The exchange is over, or does not want a conn any more. Harmless when repeated. */
 void backend_release(struct checkout *checkout);
