@@ -13,8 +13,12 @@
 #include "crypto/error.h"
 #include "crypto/secret.h"
 #include "proxy/process/memory_file.h"
+#include "proxy/relay/relay.h"
 
 enum { FILE_BYTES_MAX = 16 * 1024 * 1024 };
+
+/* Where Debian's ca-certificates keeps the authorities in one file. */
+#define SYSTEM_CA_FILE "/etc/ssl/certs/ca-certificates.crt"
 
 /* The state of one gathering; the first failure is kept and ends it. */
 struct gathering {
@@ -209,6 +213,40 @@ static void on_file(void *self, enum config_file_kind kind, const char *path,
     }
 }
 
+/* ---- the system's authorities ---- */
+
+static bool trusts_system(const struct config_backend *backend)
+{
+    bool has_https = false;
+    for (size_t i = 0; i < backend->server_count; i++) {
+        const struct config_server *server = &backend->servers[i];
+        has_https |= server->unix_path == NULL && server->scheme == CONFIG_SCHEME_HTTPS;
+    }
+    return has_https && backend->tls.ca.path == NULL;
+}
+
+/* Workers have no file system to read them from. The environment's word goes first, as with every
+ * program that uses OpenSSL. */
+static void add_system_ca(struct gathering *gathering)
+{
+    const struct config *config = gathering->config;
+    const struct config_backend *user = NULL;
+    for (size_t i = 0; i < config->backend_count && user == NULL; i++) {
+        user = trusts_system(&config->backends[i]) ? &config->backends[i] : NULL;
+    }
+    if (user == NULL) {
+        return;
+    }
+    const char *named = getenv("SSL_CERT_FILE");
+    const char *path = named != NULL && named[0] != '\0' ? named : SYSTEM_CA_FILE;
+    size_t len = 0;
+    char *bytes = read_file(gathering, path, &user->place, &len);
+    if (bytes != NULL) {
+        add(gathering, gathering->for_workers, RELAY_SYSTEM_CA, bytes, len);
+        free(bytes);
+    }
+}
+
 static void gather(struct gathering *gathering)
 {
     const struct config *config = gathering->config;
@@ -221,6 +259,7 @@ static void gather(struct gathering *gathering)
         add_key(gathering, i);
     }
     add_ticket_secret(gathering);
+    add_system_ca(gathering);
 }
 
 static int seal(struct gathering *gathering, const char *name, const struct bundle *bundle)
