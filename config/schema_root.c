@@ -463,7 +463,7 @@ static const struct schema_key TIMEOUTS_KEYS[] = {
      .least = 100,
      .most = HOUR,
      AT(timeouts, rate_grace_ms),
-     .doc = "How long a body may take before `minimum_rate` counts."},
+     .doc = "The time over which `minimum_rate` is measured."},
     {.name = "backend_idle",
      .type = SCHEMA_DURATION,
      .fallback = "60s",
