@@ -69,7 +69,7 @@ enum status stream_adopt(struct stream **out, struct loop *loop, int descriptor,
 
 /* A silent network must not keep a dead peer's conn for hours: keep-alive probes after a minute,
  * and unacknowledged bytes give up after 30 s. */
-static void set_tcp_options(int descriptor)
+void stream_set_tcp_options(int descriptor)
 {
     const struct {
         int level;
@@ -95,7 +95,7 @@ enum status stream_connect(struct stream **out, struct loop *loop, const struct 
         return STATUS_SYS;
     }
     if (address->sa_family != AF_UNIX) {
-        set_tcp_options(descriptor);
+        stream_set_tcp_options(descriptor);
     }
     int connected = connect(descriptor, address, address_len);
     enum stream_failure failure = STREAM_FINE;

@@ -57,6 +57,10 @@ struct stream_events {
 MUST_CHECK enum status stream_adopt(struct stream **out, struct loop *loop, int descriptor,
                                     const struct stream_events *events, void *self);
 
+/* Options of a TCP socket: small writes leave at once, and a dead peer is noticed. Connecting sets
+ * them; of an accepting socket the accepted ones inherit them. Harmless for other sockets. */
+void stream_set_tcp_options(int descriptor);
+
 /* Begins to connect. on_open or on_failed follows. STATUS_SYS: no socket could be had. */
 MUST_CHECK enum status stream_connect(struct stream **out, struct loop *loop,
                                       const struct sockaddr *address, socklen_t address_len,

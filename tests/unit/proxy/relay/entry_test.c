@@ -1,0 +1,119 @@
+/* tests/unit/proxy/relay/entry_test.c
+ *
+ * One listener at work: what its conns are held to, and that each way in which a conn can begin
+ * ends in its counters. Through a whole relay, since entries belong to one.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "proxy/relay/entry.h"
+
+#include "support/relay_rig.h"
+
+#define GET "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
+
+static int option_of(int descriptor, int level, int name)
+{
+    int value = 0;
+    socklen_t len = sizeof(value);
+    assert_int_equal(getsockopt(descriptor, level, name, &value, &len), 0);
+    return value;
+}
+
+/* Without the first, the end of a response waits for the client's delayed acknowledgement; without
+ * the others, the conn of a client whose network is gone stays for hours. */
+static void accepted_conns_do_not_hold_back_and_notice_dead_peers(void **state)
+{
+    (void)state;
+    struct relay_rig rig;
+    relay_rig_init(&rig, "");
+    const int off = 0;
+    assert_int_equal(setsockopt(rig.listening, IPPROTO_TCP, TCP_NODELAY, &off, sizeof(off)), 0);
+    relay_rig_open(&rig);
+    int client = peer_connect_to(rig.port);
+    int accepted = accept4(rig.listening, NULL, NULL, SOCK_CLOEXEC);
+    assert_true(accepted >= 0);
+    assert_int_equal(option_of(accepted, IPPROTO_TCP, TCP_NODELAY), 1);
+    assert_int_equal(option_of(accepted, SOL_SOCKET, SO_KEEPALIVE), 1);
+    assert_true(option_of(accepted, IPPROTO_TCP, TCP_USER_TIMEOUT) > 0);
+    (void)close(accepted);
+    (void)close(client);
+    relay_rig_fini(&rig);
+}
+
+static void limits_of_the_configuration_hold_for_its_conns(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *more;
+        const char *said;
+        const char *fault;
+    } rows[] = {
+        {"limits: {uri_bytes: 1KiB}\n", "uri", "limit_uri_bytes"},
+        {"limits: {header_bytes: 4KiB, uri_bytes: 2KiB}\n", "header", "limit_header_bytes"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct relay_rig rig;
+        relay_rig_init(&rig, rows[i].more);
+        relay_rig_open(&rig);
+        char text[8192];
+        static char filler[5000];
+        memset(filler, 'a', sizeof(filler) - 1);
+        (void)snprintf(text, sizeof(text),
+                       i == 0 ? "GET /%s HTTP/1.1\r\nhost: localhost\r\n\r\n"
+                              : "GET / HTTP/1.1\r\nhost: localhost\r\nx: %s\r\n\r\n",
+                       filler);
+        relay_rig_say(&rig, relay_rig_connect(&rig), text);
+        relay_rig_expect_access(&rig, rows[i].fault);
+        relay_rig_fini(&rig);
+    }
+}
+
+static bool all_are_gone(void *self)
+{
+    struct relay_rig *rig = self;
+    (void)relay_rig_serve(rig);
+    return counter_get(&rig->counters, COUNTER_CONNS_OPEN) == 0;
+}
+
+static void a_conn_that_says_nothing_is_closed_and_counted(void **state)
+{
+    (void)state;
+    struct relay_rig rig;
+    relay_rig_init(&rig, "timeouts: {header: 200ms}\n");
+    relay_rig_open(&rig);
+    struct peer *client = relay_rig_connect(&rig);
+    relay_rig_settle(&rig);
+    assert_int_equal(counter_get(&rig.counters, COUNTER_CONNS_OPEN), 1);
+    turns_until(&rig.turns, all_are_gone, &rig);
+    relay_rig_settle(&rig);
+    assert_true(client->has_ended);
+    assert_int_equal(rig.counters.faults[FAULT_TIMEOUT_IDLE], 1);
+    assert_int_equal(relay_rig_access_lines(&rig), 0);
+    relay_rig_fini(&rig);
+}
+
+static void a_redirect_listener_answers_by_itself(void **state)
+{
+    (void)state;
+    struct relay_rig rig;
+    relay_rig_init(&rig, "");
+    rig.config->listeners[0].mode = CONFIG_LISTENER_REDIRECT;
+    relay_rig_open(&rig);
+    struct peer *client = relay_rig_connect(&rig);
+    relay_rig_say(&rig, client, "GET /a?b HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    assert_true(peer_heard(client, "location: https://localhost"));
+    assert_true(peer_heard(client, "/a?b\r\n"));
+    assert_int_equal(rig.backend_count, 0);
+    relay_rig_fini(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(accepted_conns_do_not_hold_back_and_notice_dead_peers),
+        cmocka_unit_test(limits_of_the_configuration_hold_for_its_conns),
+        cmocka_unit_test(a_conn_that_says_nothing_is_closed_and_counted),
+        cmocka_unit_test(a_redirect_listener_answers_by_itself),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
