@@ -8,8 +8,8 @@ enum { CLASSES = 4 };
 static const uint32_t class_bytes[CLASSES] = {BUFFER_SMALL_BYTES, BUFFER_RECORD_BYTES,
                                               BUFFER_BULK_BYTES, BUFFER_LARGE_BYTES};
 
-/* What the pool keeps at most of each class: 2 MiB or so in all. */
-static const size_t class_kept[CLASSES] = {128, 32, 8, 4};
+/* What the pool keeps at most of each class: less than 2 MiB in all. */
+static const size_t class_kept[CLASSES] = {64, 16, 4, 4};
 
 struct block {
     struct block *next;

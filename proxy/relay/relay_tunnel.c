@@ -29,9 +29,11 @@ enum { TEXTS = sizeof(text_offsets) / sizeof(text_offsets[0]) };
 struct relay_tunnel {
     struct list_link link; /* in its entry */
     struct relay_shared *shared;
-    struct tunnel tunnel;
+    union { /* a tunnel that is closed has nothing left to do but to be freed */
+        struct tunnel tunnel;
+        struct loop_post post_reap;
+    };
     struct backend_place place; /* at its server */
-    struct loop_post post_reap;
     uint64_t began_us;
     uint64_t tls_us;
     uint64_t connect_us;
@@ -139,6 +141,7 @@ static void on_closed(void *self, enum fault_code fault)
     counter_sub(shared->counters, COUNTER_BACKEND_CONNS_OPEN, 1);
     backend_leave_place(&kept->place);
     list_remove(&kept->link);
+    kept->post_reap = (struct loop_post){.run = reap, .self = kept};
     loop_post_reap(shared->loop, &kept->post_reap);
     shared->on_conn_closed(shared->self);
 }
@@ -185,7 +188,6 @@ bool relay_tunnel_begin(struct relay_exchange *relayed)
     kept->shared = shared;
     kept->began_us = exchange->began_us;
     kept->place = backend_take_place(&relayed->checkout);
-    kept->post_reap = (struct loop_post){.run = reap, .self = kept};
     list_append(&relayed->conn->entry->tunnels, &kept->link);
     client_conn_dissolve(relayed->conn);
     tunnel_open(&kept->tunnel, &start);
