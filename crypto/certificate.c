@@ -398,7 +398,11 @@ char *certificate_pem(const struct certificate *certificate, size_t *len)
     if (bio != NULL && write_pem(certificate, bio)) {
         char *text = NULL;
         long text_len = BIO_get_mem_data(bio, &text);
-        copy = strndup(text, (size_t)text_len);
+        copy = malloc((size_t)text_len + 1);
+        if (copy != NULL) {
+            memcpy(copy, text, (size_t)text_len);
+            copy[text_len] = '\0';
+        }
         *len = (size_t)text_len;
     }
     BIO_free(bio);
