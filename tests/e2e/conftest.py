@@ -291,6 +291,20 @@ class Authority:
         key_path.chmod(0o600)
         return chain_path, key_path
 
+    def revocation_list(self, path, *identities):
+        """Writes a CRL that revokes these (chain, key) and returns its path."""
+        now = datetime.datetime.now(datetime.timezone.utc)
+        builder = (x509.CertificateRevocationListBuilder().issuer_name(self.name)
+                   .last_update(now - datetime.timedelta(days=1))
+                   .next_update(now + datetime.timedelta(days=30)))
+        for chain, _ in identities:
+            leaf = x509.load_pem_x509_certificate(pathlib.Path(chain).read_bytes())
+            builder = builder.add_revoked_certificate(
+                x509.RevokedCertificateBuilder().serial_number(leaf.serial_number)
+                .revocation_date(now - datetime.timedelta(days=1)).build())
+        path.write_bytes(pem(builder.sign(self.key, hashes.SHA256())))
+        return path
+
     @functools.cached_property
     def local(self):
         """(chain, key) for localhost."""
