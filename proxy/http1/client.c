@@ -483,7 +483,11 @@ static void on_readable(void *self)
 static void on_writable(void *self)
 {
     struct http1_client *client = self;
-    if (client->exchange == NULL || client->tx != TX_BODY) {
+    if (client->exchange == NULL) {
+        return;
+    }
+    if (client->tx != TX_BODY) {
+        (void)!sender_flush(&client->sender, client->stream); /* the rest of an upgrade's head */
         return;
     }
     pump_out(client);

@@ -18,6 +18,7 @@ struct stage {
     struct peer server;
     struct client_settings settings;
     struct client_codec *codec; /* NULL: closed */
+    int send_bytes;             /* room of our socket; 0: as it is */
 };
 
 static void on_idle(void *self)
@@ -37,6 +38,10 @@ static void open_conn(struct stage *stage)
 {
     struct stream *stream = NULL;
     int descriptor = peer_pair(&stage->server);
+    if (stage->send_bytes > 0) {
+        (void)setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &stage->send_bytes,
+                         sizeof(stage->send_bytes));
+    }
     const struct client_codec_start start = {
         .loop = stage->turns.loop,
         .settings = &stage->settings,
@@ -676,6 +681,42 @@ static void a_refused_upgrade_is_a_response_like_any_other(void **state)
     stage_fini(&stage);
 }
 
+/* A head of many cookies that the socket does not take at once. */
+static void a_large_upgrade_leaves_whole_whatever_the_socket_takes(void **state)
+{
+    (void)state;
+    enum { VALUE_BYTES = 200 * 1024 };
+    struct stage stage;
+    stage_init(&stage);
+    close_conn(&stage);
+    stage.send_bytes = 16 * 1024;
+    open_conn(&stage);
+    stage.fake.told[0] = '\0';
+    struct fake_exchange *faked = make_request(&stage);
+    faked->exchange.request->upgrade = SLICE("websocket");
+    faked->exchange.request_body.state = BODY_OPEN;
+    char *value = malloc(VALUE_BYTES + 1);
+    memset(value, 'v', VALUE_BYTES);
+    value[VALUE_BYTES] = '\0';
+    assert_int_equal(fields_add_named(&faked->exchange.request->fields, &faked->exchange.arena,
+                                      SLICE("x-many"), slice_of(value)),
+                     STATUS_OK);
+    const int small = 4096;
+    (void)setsockopt(stage.server.descriptor, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+    stage.server.is_deaf = true;
+    send_request(&stage, faked);
+    stage.server.is_deaf = false;
+    for (int i = 0; i < 100 && stage.server.heard < VALUE_BYTES; i++) {
+        turns_pass(&stage.turns, 10);
+        peer_hear(&stage.server);
+    }
+    assert_true(stage.server.heard > VALUE_BYTES);
+    assert_true(peer_heard(&stage.server, "\r\n\r\n"));
+    fake_abandon(faked);
+    free(value);
+    stage_fini(&stage);
+}
+
 /* ---- deadlines ---- */
 
 static void a_response_that_does_not_come_is_not_waited_for(void **state)
@@ -766,6 +807,7 @@ int main(void)
         cmocka_unit_test(a_tunnel_ends_when_both_sides_have_the_client_first),
         cmocka_unit_test(a_tunnel_ends_when_both_sides_have_the_server_first),
         cmocka_unit_test(a_refused_upgrade_is_a_response_like_any_other),
+        cmocka_unit_test(a_large_upgrade_leaves_whole_whatever_the_socket_takes),
         cmocka_unit_test(a_response_that_does_not_come_is_not_waited_for),
         cmocka_unit_test(a_body_that_stops_is_cut),
         cmocka_unit_test(a_slow_client_does_not_count_against_the_server),
