@@ -164,7 +164,11 @@ static slice sent_authority(const struct config_backend *backend)
 static slice client_authority(const struct relay_exchange *relayed)
 {
     bool was_ruled = relayed->identity.client_authority.len > 0;
-    return was_ruled ? relayed->identity.client_authority : relayed->exchange.request->authority;
+    slice asked =
+        was_ruled ? relayed->identity.client_authority : relayed->exchange.request->authority;
+    /* A head that was refused names no host: then the one that the handshake was for. */
+    const char *name = relayed->conn->tls.server_name;
+    return asked.len > 0 || name == NULL ? asked : slice_of(name);
 }
 
 /* The rules that hold for each response, ours and the backend's. */
