@@ -10,6 +10,7 @@ import re
 import textwrap
 
 import pytest
+from conftest import Conn
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -342,10 +343,15 @@ def test_every_response_insists_on_https_errors_too(dressed, path, status):
     assert (response.status, response.field(HSTS)) == (status, YEAR)
 
 
-def test_refused_heads_insist_on_https_too(dressed):
-    response = dressed_response(dressed, "web", fields=b"X: a\0b\r\n")
-    assert response.status == 400
-    assert response.field(HSTS) in (YEAR, None)  # the head was refused before its Host counted
+@pytest.mark.parametrize("name, expected", [("chat.example.com", YEAR), ("localhost", None)])
+@pytest.mark.parametrize("fields, status", [(b"X: a\0b\r\n", 400), (b"X: " + b"a" * 70000, 431)])
+def test_refused_heads_are_judged_by_the_name_of_the_handshake(dressed, name, expected, fields,
+                                                               status):
+    """Their Host is not known; an error must not pin localhost to https."""
+    with Conn.tls(dressed.port("web"), name=name) as conn:
+        conn.send(b"GET / HTTP/1.1\r\nHost: " + name.encode() + b"\r\n" + fields + b"\r\n")
+        response = conn.response()
+    assert (response.status, response.field(HSTS)) == (status, expected)
 
 
 @pytest.mark.parametrize("host", [b"localhost", b"localhost:8443", b"app.localhost", b"127.0.0.1",

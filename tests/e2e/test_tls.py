@@ -444,6 +444,18 @@ def test_client_certificate_that_does_not_hold_is_refused(front, authority, tmp_
             assert ask(conn, b"/fine") == 200
 
 
+def test_upload_cut_by_a_tls_end_without_notice_never_looks_complete(proxy, app):
+    with proxy.tls("web") as conn:
+        conn.send(b"POST /cut-upload HTTP/1.1\r\nHost: localhost\r\n"
+                  b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
+        app.wait_received(b"half")
+        socket.socket(fileno=conn.sock.detach()).close()
+        line, = proxy.wait_event("access", path="/cut-upload")
+        assert line["fault"] in ("client_gone", "client_reset")
+    received = app.wait_received(b"/cut-upload")
+    assert b"0\r\n\r\n" not in received[received.index(b"/cut-upload"):]
+
+
 def test_handshakes_at_once_all_succeed(proxy):
     """Two hundred at the same time: signatures come from the keyholder, in any order."""
     settings = ssl.create_default_context(cafile=str(proxy.authority.path))

@@ -452,6 +452,19 @@ def test_slow_reader_of_a_tunnel_holds_the_backend_back(front):
             count += len(conn.sock.recv(65536))
 
 
+def test_dead_peers_of_a_tunnel_are_looked_for_on_both_sides(front):
+    """The kernel probes a silent peer: a machine that vanished is noticed without a byte sent."""
+    proxy, server = front(quiet)
+    with proxy.tls("web") as conn:
+        assert upgrade(conn).status == 101
+        for side, port in (("client", proxy.port("web")), ("backend", server.port)):
+            column = "sport" if side == "client" else "dport"
+            words = ["ss", "-Htno", "state", "established", f"{column} = :{port}"]
+            wait_until(lambda: "timer:(keepalive" in subprocess.run(
+                words, capture_output=True, text=True, check=True).stdout,
+                f"the probes of the {side}'s conn", patience=5)
+
+
 def test_drain_closes_tunnels_at_its_deadline(front):
     proxy, _ = front(quiet, "timeouts: {drain: 700ms}\n")
     with proxy.tls("web") as conn:
