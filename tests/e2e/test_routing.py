@@ -329,7 +329,9 @@ def dressed(standing, standing_backend):
 
 
 def dressed_response(dressed, listener, path=b"/", host=b"chat.example.com", fields=b""):
-    with (dressed.tls if listener != "plain" else dressed.tcp)(listener) as conn:
+    port = dressed.port(listener)
+    with (Conn.tcp(port) if listener == "plain"
+          else Conn.tls(port, name="chat.example.com")) as conn:
         return ask(conn, path, host, fields)
 
 
