@@ -4,11 +4,16 @@
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "crypto/certificate.h"
 #include "crypto/error.h"
+#include "crypto/ocsp.h"
 #include "crypto/private_key.h"
 #include "crypto/secret.h"
+#include "crypto/trust.h"
+#include "proxy/process/public_file.h"
+#include "proxy/process/snapshot.h"
 
 enum { PASSWORD_BYTES_MAX = 4096 };
 
@@ -42,6 +47,25 @@ static struct bytes file_bytes(const struct file *file)
 {
     return (struct bytes){(const uint8_t *)file->bytes, file->len};
 }
+
+/* One that workers get too. */
+static bool public_file_read(struct file *file, const struct source *source,
+                             enum config_file_kind kind, const struct config_file *reference,
+                             size_t limit, struct problem_list *problems)
+{
+    if (!file_read(file, source, reference->path, &reference->place, limit, problems)) {
+        return false;
+    }
+    const char *fault = public_file_fault(kind, file_bytes(file));
+    if (fault != NULL) {
+        problem_add(problems, &reference->place, "%s %s", reference->path, fault);
+        file_fini(file);
+        return false;
+    }
+    return true;
+}
+
+/* ---- our own certificates ---- */
 
 static bool set_password(struct secret *password, const char *bytes, size_t len)
 {
@@ -107,6 +131,12 @@ static void keep_facts(struct inspection *inspection, const struct config *confi
     inspection->fact_count++;
 }
 
+/* A key that policy refuses for its size alone is a violation, which the facts already tell. */
+static bool is_too_small_rsa(const struct enforcement_facts *facts)
+{
+    return facts->key_type == ENFORCEMENT_KEY_RSA && facts->key_bits < PRIVATE_KEY_RSA_BITS_MIN;
+}
+
 static void check_key(const struct config_certificate *own, const struct certificate *certificate,
                       const struct secret *password, const struct source *source,
                       struct problem_list *problems)
@@ -130,15 +160,47 @@ static void check_key(const struct config_certificate *own, const struct certifi
     EVP_PKEY_free(key);
 }
 
-static void inspect(struct inspection *inspection, const struct config *config, size_t index,
-                    const struct source *source, struct problem_list *problems)
+/* An OCSP response from a file. */
+static void check_response(const struct config_certificate *own,
+                           const struct certificate *certificate, const struct source *source,
+                           struct problem_list *problems)
+{
+    struct file file;
+    if (own->ocsp.path == NULL || !public_file_read(&file, source, CONFIG_FILE_OCSP, &own->ocsp,
+                                                    OCSP_RESPONSE_BYTES_MAX, problems)) {
+        return;
+    }
+    struct crypto_error error = {{0}};
+    struct ocsp_facts facts;
+    if (!ocsp_response_verify(certificate, file_bytes(&file), time(NULL), &facts, &error)) {
+        problem_add(problems, &own->ocsp.place, "%s: %s", own->ocsp.path, error.text);
+    } else if (facts.status != OCSP_GOOD) {
+        problem_add(problems, &own->ocsp.place, "%s: it says that the certificate is %s",
+                    own->ocsp.path, ocsp_status_name(facts.status));
+    }
+    file_fini(&file);
+}
+
+static bool read_chain(struct file *file, const struct config_certificate *own,
+                       const struct source *source, struct problem_list *problems)
+{
+    if (own->key_in_chain) {
+        return file_read(file, source, own->chain.path, &own->chain.place,
+                         CERTIFICATE_FILE_BYTES_MAX, problems);
+    }
+    return public_file_read(file, source, CONFIG_FILE_CHAIN, &own->chain,
+                            CERTIFICATE_FILE_BYTES_MAX, problems);
+}
+
+static void inspect_certificate(struct inspection *inspection, const struct config *config,
+                                size_t index, const struct source *source,
+                                struct problem_list *problems)
 {
     const struct config_certificate *own = &config->certificates[index];
     struct secret password = {0};
     struct file file = {0};
     if (read_password(&password, &own->password, source, problems) &&
-        file_read(&file, source, own->chain.path, &own->chain.place, CERTIFICATE_FILE_BYTES_MAX,
-                  problems)) {
+        read_chain(&file, own, source, problems)) {
         struct crypto_error error = {{0}};
         const struct secret *given = secret_len(&password) > 0 ? &password : NULL;
         struct certificate *certificate = certificate_read(file_bytes(&file), given, &error);
@@ -146,13 +208,88 @@ static void inspect(struct inspection *inspection, const struct config *config, 
             problem_add(problems, &own->chain.place, "%s: %s", own->chain.path, error.text);
         } else {
             keep_facts(inspection, config, index, certificate_facts(certificate));
-            check_key(own, certificate, given, source, problems);
+            if (!is_too_small_rsa(&inspection->facts[inspection->fact_count - 1])) {
+                check_key(own, certificate, given, source, problems);
+            }
+            check_response(own, certificate, source, problems);
         }
         certificate_unref(certificate);
     }
     file_fini(&file);
     secret_fini(&password);
 }
+
+/* ---- whom we believe ---- */
+
+/* Authorities first and lists then, so that the problem gets the right place. */
+static void inspect_trust(const struct config_file *ca, const struct config_file *crl,
+                          const struct source *source, struct problem_list *problems)
+{
+    struct file authorities = {0};
+    struct file revoked = {0};
+    struct crypto_error error = {{0}};
+    if (public_file_read(&authorities, source, CONFIG_FILE_CA, ca, TRUST_FILE_BYTES_MAX,
+                         problems)) {
+        struct trust *trust = trust_read(file_bytes(&authorities), (struct bytes){0}, &error);
+        if (trust == NULL) {
+            problem_add(problems, &ca->place, "%s: %s", ca->path, error.text);
+        } else if (crl->path != NULL && public_file_read(&revoked, source, CONFIG_FILE_CRL, crl,
+                                                         TRUST_FILE_BYTES_MAX, problems)) {
+            trust_unref(trust);
+            trust = trust_read(file_bytes(&authorities), file_bytes(&revoked), &error);
+            if (trust == NULL) {
+                problem_add(problems, &crl->place, "%s: %s", crl->path,
+                            revoked.len == 0 ? "the file is empty" : error.text);
+            }
+        }
+        trust_unref(trust);
+    }
+    file_fini(&authorities);
+    file_fini(&revoked);
+}
+
+static bool has_https_server(const struct config_backend *backend)
+{
+    for (size_t i = 0; i < backend->server_count; i++) {
+        if (backend->servers[i].scheme == CONFIG_SCHEME_HTTPS) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void inspect_backend_trust(const struct config_backend *backend, const struct source *source,
+                                  struct problem_list *problems)
+{
+    struct config_file ca = backend->tls.ca;
+    if (ca.path == NULL && !has_https_server(backend)) {
+        return;
+    }
+    if (ca.path == NULL) {
+        ca.path = snapshot_system_ca_path();
+    }
+    if (ca.path == NULL) {
+        problem_add(problems, &ca.place, "ca: system: %s", SNAPSHOT_NO_SYSTEM_CA);
+        return;
+    }
+    inspect_trust(&ca, &backend->tls.crl, source, problems);
+}
+
+static void inspect_all_trust(const struct config *config, const struct source *source,
+                              struct problem_list *problems)
+{
+    for (size_t i = 0; i < config->listener_count; i++) {
+        const struct config_listener_tls *tls = &config->listeners[i].tls;
+        if (tls->client_ca.path != NULL) {
+            inspect_trust(&tls->client_ca, &tls->client_crl, source, problems);
+        }
+    }
+    for (size_t i = 0; i < config->backend_count; i++) {
+        inspect_backend_trust(&config->backends[i], source, problems);
+    }
+}
+
+/* ---- all ---- */
 
 bool inspection_make(struct inspection *inspection, const struct config *config,
                      const struct source *source, struct problem_list *problems)
@@ -166,8 +303,9 @@ bool inspection_make(struct inspection *inspection, const struct config *config,
         return false;
     }
     for (size_t i = 0; i < config->certificate_count; i++) {
-        inspect(inspection, config, i, source, problems);
+        inspect_certificate(inspection, config, i, source, problems);
     }
+    inspect_all_trust(config, source, problems);
     return true;
 }
 

@@ -1,7 +1,8 @@
 /* proxy/commands/inspection.h
  *
- * A look at our own certificates before anything starts: can each be read, does its key fit, what
- * does the policy have to know about it.
+ * A look at the files that the configuration names, before anything starts: can our certificates be
+ * read, do their keys fit, what does the policy have to know about them; are authorities,
+ * revocation lists and OCSP responses what they should be.
  *
  * Why it exists: `run` and `check` must see the same problems and the same facts.
  *
@@ -25,8 +26,9 @@ struct inspection {
     struct status_certificate *certificates; /* the same ones; strings are the config's */
 };
 
-/* Reads every certificate and key of the configuration; what is wrong with one is added to
- * `problems` with its place. False: out of memory. */
+/* Reads every certificate, key, authority, list and response of the configuration; what is wrong
+ * with one is added to `problems` with its place. A key that is only too small is none of them: the
+ * facts tell, and policy decides. False: out of memory. */
 bool inspection_make(struct inspection *inspection, const struct config *config,
                      const struct source *source, struct problem_list *problems);
 void inspection_fini(struct inspection *inspection);

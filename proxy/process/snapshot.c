@@ -12,13 +12,12 @@
 #include "crypto/certificate.h"
 #include "crypto/error.h"
 #include "crypto/secret.h"
+#include "crypto/trust.h"
 #include "proxy/process/memory_file.h"
+#include "proxy/process/public_file.h"
 #include "proxy/relay/relay.h"
 
 enum { FILE_BYTES_MAX = 16 * 1024 * 1024 };
-
-/* Where Debian's ca-certificates keeps the authorities in one file. */
-#define SYSTEM_CA_FILE "/etc/ssl/certs/ca-certificates.crt"
 
 /* The state of one gathering; the first failure is kept and ends it. */
 struct gathering {
@@ -91,15 +90,26 @@ static void add(struct gathering *gathering, struct bundle *bundle, const char *
     }
 }
 
-static void add_public_file(struct gathering *gathering, const char *path,
-                            const struct place *place)
+static void add_public_file(struct gathering *gathering, enum config_file_kind kind,
+                            const char *path, const struct place *place)
 {
+    if (config_path_is_private(gathering->config, path)) {
+        fail(gathering, STATUS_REFUSED, place, path,
+             "is named as a key or password too; expected a file of its own");
+        return;
+    }
     size_t len = 0;
     char *bytes = read_file(gathering, path, place, &len);
-    if (bytes != NULL) {
-        add(gathering, gathering->for_workers, path, bytes, len);
-        free(bytes);
+    if (bytes == NULL) {
+        return;
     }
+    const char *fault = public_file_fault(kind, (struct bytes){(const uint8_t *)bytes, len});
+    if (fault != NULL) {
+        fail(gathering, STATUS_REFUSED, place, path, fault);
+    } else {
+        add(gathering, gathering->for_workers, path, bytes, len);
+    }
+    wipe_and_free(bytes, len);
 }
 
 /* ---- secrets ---- */
@@ -151,7 +161,9 @@ static bool copy_password(const struct gathering *gathering, size_t index, struc
            (secret_init(password, entry->len) && secret_set(password, entry->bytes, entry->len));
 }
 
-/* A file that holds the chain and the key: workers get the chain alone, as PEM. */
+/* ---- certificates ---- */
+
+/* Workers get the certificates as PEM, whatever else is in the file. */
 static void add_chain_without_key(struct gathering *gathering, size_t index, const char *bytes,
                                   size_t len)
 {
@@ -175,20 +187,35 @@ static void add_chain_without_key(struct gathering *gathering, size_t index, con
     free(pem);
 }
 
+static void add_chain(struct gathering *gathering, size_t index)
+{
+    const struct config_certificate *own = &gathering->config->certificates[index];
+    size_t len = 0;
+    char *bytes = read_file(gathering, own->chain.path, &own->chain.place, &len);
+    if (bytes == NULL) {
+        return;
+    }
+    const struct bytes file = {(const uint8_t *)bytes, len};
+    const char *fault = own->key_in_chain ? NULL : public_file_fault(CONFIG_FILE_CHAIN, file);
+    if (fault != NULL) {
+        fail(gathering, STATUS_REFUSED, &own->chain.place, own->chain.path, fault);
+    } else {
+        add_chain_without_key(gathering, index, bytes, len);
+    }
+    wipe_and_free(bytes, len);
+}
+
 static void add_key(struct gathering *gathering, size_t index)
 {
-    const struct config_certificate *certificate = &gathering->config->certificates[index];
+    const struct config_file *key = &gathering->config->certificates[index].key;
     size_t len = 0;
-    char *bytes = read_file(gathering, certificate->key.path, &certificate->key.place, &len);
+    char *bytes = read_file(gathering, key->path, &key->place, &len);
     if (bytes == NULL) {
         return;
     }
     char name[SNAPSHOT_NAME_BYTES];
     (void)snprintf(name, sizeof(name), SNAPSHOT_KEY "%zu", index);
     add(gathering, gathering->for_keyholder, name, bytes, len);
-    if (certificate->key_in_chain) {
-        add_chain_without_key(gathering, index, bytes, len);
-    }
     wipe_and_free(bytes, len);
 }
 
@@ -203,63 +230,73 @@ static void add_ticket_secret(struct gathering *gathering)
     OPENSSL_cleanse(secret, sizeof(secret));
 }
 
-/* ---- gathering ---- */
-
-static void on_file(void *self, enum config_file_kind kind, const char *path,
-                    const struct place *place)
-{
-    if (!config_file_kind_is_private(kind) && kind != CONFIG_FILE_YAML) {
-        add_public_file(self, path, place);
-    }
-}
-
 /* ---- the system's authorities ---- */
 
-static bool trusts_system(const struct config_backend *backend)
+/* The first backend's `ca: system` with an https server; NULL: nobody asks for the system's. */
+static const struct config_file *system_ca_wish(const struct config *config)
 {
-    bool has_https = false;
-    for (size_t i = 0; i < backend->server_count; i++) {
-        const struct config_server *server = &backend->servers[i];
-        has_https |= server->unix_path == NULL && server->scheme == CONFIG_SCHEME_HTTPS;
+    for (size_t i = 0; i < config->backend_count; i++) {
+        const struct config_backend *backend = &config->backends[i];
+        for (size_t j = 0; backend->tls.ca.path == NULL && j < backend->server_count; j++) {
+            if (backend->servers[j].scheme == CONFIG_SCHEME_HTTPS) {
+                return &backend->tls.ca;
+            }
+        }
     }
-    return has_https && backend->tls.ca.path == NULL;
+    return NULL;
 }
 
-/* Workers have no file system to read them from. The environment's word goes first, as with every
- * program that uses OpenSSL. */
+const char *snapshot_system_ca_path(void)
+{
+    const char *named = getenv("SSL_CERT_FILE");
+    return named != NULL && named[0] != '\0' ? named : trust_system_path();
+}
+
 static void add_system_ca(struct gathering *gathering)
 {
-    const struct config *config = gathering->config;
-    const struct config_backend *user = NULL;
-    for (size_t i = 0; i < config->backend_count && user == NULL; i++) {
-        user = trusts_system(&config->backends[i]) ? &config->backends[i] : NULL;
-    }
-    if (user == NULL) {
+    const struct config_file *wish = system_ca_wish(gathering->config);
+    if (wish == NULL) {
         return;
     }
-    const char *named = getenv("SSL_CERT_FILE");
-    const char *path = named != NULL && named[0] != '\0' ? named : SYSTEM_CA_FILE;
+    const char *path = snapshot_system_ca_path();
+    if (path == NULL) {
+        fail(gathering, STATUS_REFUSED, &wish->place, "ca: system", SNAPSHOT_NO_SYSTEM_CA);
+        return;
+    }
+    if (bundle_find(gathering->for_workers, RELAY_SYSTEM_CA) != NULL) {
+        fail(gathering, STATUS_REFUSED, NULL, RELAY_SYSTEM_CA, "no file may have this name");
+        return;
+    }
     size_t len = 0;
-    char *bytes = read_file(gathering, path, &user->place, &len);
+    char *bytes = read_file(gathering, path, &wish->place, &len);
     if (bytes != NULL) {
         add(gathering, gathering->for_workers, RELAY_SYSTEM_CA, bytes, len);
         free(bytes);
     }
 }
 
+/* ---- gathering ---- */
+
+/* Chains are added with their certificates, whose passwords they may need. */
+static void on_file(void *self, enum config_file_kind kind, const char *path,
+                    const struct place *place)
+{
+    if (!config_file_kind_is_private(kind) && kind != CONFIG_FILE_CHAIN) {
+        add_public_file(self, kind, path, place);
+    }
+}
+
 static void gather(struct gathering *gathering)
 {
     const struct config *config = gathering->config;
-    for (size_t i = 0; i < config->file_count; i++) {
-        add_public_file(gathering, config->files[i], NULL);
-    }
     config_files(config, on_file, gathering);
     for (size_t i = 0; i < config->certificate_count; i++) {
         add_password(gathering, i);
         add_key(gathering, i);
+        add_chain(gathering, i);
     }
-    add_ticket_secret(gathering);
     add_system_ca(gathering);
+    add_ticket_secret(gathering);
 }
 
 static int seal(struct gathering *gathering, const char *name, const struct bundle *bundle)

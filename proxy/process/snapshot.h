@@ -1,8 +1,9 @@
 /* proxy/process/snapshot.h
  *
  * One configuration as the children get it: two sealed memory files, made from the operator's files
- * once. Workers get the YAML and all that may be seen (chains, CAs, CRLs, OCSP responses); the
- * keyholder gets keys, their passwords and the ticket secret, and nothing else.
+ * once. Workers get the YAML and all that may be seen (chains, CAs, CRLs, OCSP responses, and under
+ * RELAY_SYSTEM_CA the system's authorities if a backend asks for them); the keyholder gets keys,
+ * their passwords and the ticket secret, and nothing else.
  *
  * Why it exists: children have no file system, and must all see the same bytes, also the one that
  * is started again a week later.
@@ -25,6 +26,15 @@
 #define SNAPSHOT_KEY           "key-"
 #define SNAPSHOT_PASSWORD      "password-"
 
+/* The file of `ca: system`: that of the variable SSL_CERT_FILE, as with every program that uses
+ * OpenSSL, else the system's bundle. NULL: there is none. */
+const char *snapshot_system_ca_path(void);
+
+/* What is wrong then. */
+#define SNAPSHOT_NO_SYSTEM_CA                                                                      \
+    "this system has no bundle of authorities; expected the package ca-certificates, or `ca: "     \
+    "FILE`"
+
 enum { SNAPSHOT_NAME_BYTES = 32, SNAPSHOT_TICKET_SECRET_BYTES = 48 };
 
 struct snapshot {
@@ -32,8 +42,9 @@ struct snapshot {
     int key_file;
 };
 
-/* Reads every file that the configuration names. `overlay` has files that are not in the file
- * system (NULL: none). REFUSED, NOMEM or SYS with a sentence, and nothing is left behind. */
+/* Reads every file that the configuration names, and refuses a public one that holds a private key.
+ * `overlay` has files that are not in the file system (NULL: none). REFUSED, NOMEM or SYS with a
+ * sentence, and nothing is left behind. */
 MUST_CHECK enum status snapshot_open(struct snapshot *snapshot, const struct config *config,
                                      const struct bundle *overlay, struct process_error *error);
 void snapshot_close(struct snapshot *snapshot);

@@ -192,4 +192,5 @@ def test_an_image_without_settings_ends_as_bad_input(docker, images):
     done = docker("docker", "run", "--rm", "--read-only", "--network", "none", "sallyport",
                   check=False, patience=60)
     assert done.returncode == 2
-    assert "sallyport.yaml" in done.stderr
+    for word in ("--to", "SALLYPORT_TO", "-c FILE"):
+        assert word in done.stderr

@@ -1,0 +1,120 @@
+/* proxy/commands/preparation.c · SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/commands/preparation.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "config/load.h"
+#include "proxy/process/snapshot.h"
+
+static enum command_exit system_failure(const struct preparation *preparation, const char *what)
+{
+    (void)fprintf(stderr, "sallyport %s: %s\n", preparation->choice->verb, what);
+    return COMMAND_SYSTEM;
+}
+
+/* ---- a configuration without a file ---- */
+
+/* False: told on standard error. */
+static bool complete_certificate(struct preparation *preparation, bool is_rehearsal)
+{
+    const char **values = preparation->arguments.values;
+    if (values[ARGUMENT_CERTIFICATE] != NULL || values[ARGUMENT_KEY] != NULL) {
+        return true;
+    }
+    if (is_rehearsal) {
+        values[ARGUMENT_CERTIFICATE] = LOCAL_CERTIFICATE_REHEARSED;
+        values[ARGUMENT_KEY] = LOCAL_CERTIFICATE_REHEARSED;
+        return local_certificate_rehearse(preparation->overlay, values[ARGUMENT_HOST]);
+    }
+    if (!local_certificate_make(&preparation->local, values[ARGUMENT_HOST])) {
+        return false;
+    }
+    preparation->has_local = true;
+    values[ARGUMENT_CERTIFICATE] = preparation->local.chain;
+    values[ARGUMENT_KEY] = preparation->local.key;
+    return true;
+}
+
+static enum command_exit load_arguments(struct preparation *preparation, bool is_rehearsal)
+{
+    const char **values = preparation->arguments.values;
+    preparation->overlay = bundle_new();
+    if (preparation->overlay == NULL) {
+        return system_failure(preparation, "out of memory");
+    }
+    if (values[ARGUMENT_ADMIN] == NULL) {
+        instance_default_admin(preparation->admin, sizeof(preparation->admin));
+        values[ARGUMENT_ADMIN] = preparation->admin[0] == '\0' ? NULL : preparation->admin;
+    }
+    if (!complete_certificate(preparation, is_rehearsal)) {
+        return COMMAND_SYSTEM;
+    }
+    preparation->config =
+        arguments_load(&preparation->arguments, preparation->overlay, preparation->problems);
+    return COMMAND_FINE;
+}
+
+/* ---- all ---- */
+
+static enum command_exit load(struct preparation *preparation, bool is_rehearsal)
+{
+    preparation->problems = problem_list_new();
+    if (preparation->problems == NULL) {
+        return system_failure(preparation, "out of memory");
+    }
+    if (preparation->choice->file == NULL) {
+        return load_arguments(preparation, is_rehearsal);
+    }
+    struct source source = source_files(NULL);
+    preparation->config = config_load(&source, preparation->choice->file, preparation->problems);
+    return COMMAND_FINE;
+}
+
+static enum command_exit inspect(struct preparation *preparation)
+{
+    struct source source = source_files(preparation->overlay);
+    if (preparation->config != NULL &&
+        !inspection_make(&preparation->inspection, preparation->config, &source,
+                         preparation->problems)) {
+        return system_failure(preparation, "out of memory");
+    }
+    if (problem_count(preparation->problems) > 0 || preparation->config == NULL) {
+        problem_list_print(preparation->problems, stderr);
+        return COMMAND_BAD_INPUT;
+    }
+    return COMMAND_FINE;
+}
+
+static enum command_exit judge(struct preparation *preparation)
+{
+    const struct inspection *inspection = &preparation->inspection;
+    preparation->posture = posture_new(preparation->config, inspection->facts,
+                                       inspection->fact_count, (int64_t)time(NULL));
+    return preparation->posture != NULL ? COMMAND_FINE
+                                        : system_failure(preparation, "out of memory");
+}
+
+enum command_exit preparation_make(struct preparation *preparation, struct choice *choice,
+                                   bool is_rehearsal)
+{
+    *preparation = (struct preparation){.choice = choice};
+    if (!choice_settle(choice)) {
+        return COMMAND_BAD_INPUT;
+    }
+    preparation->arguments = choice->arguments;
+    enum command_exit status = load(preparation, is_rehearsal);
+    if (status == COMMAND_FINE) {
+        status = inspect(preparation);
+    }
+    return status == COMMAND_FINE ? judge(preparation) : status;
+}
+
+void preparation_fini(struct preparation *preparation)
+{
+    posture_free(preparation->posture);
+    inspection_fini(&preparation->inspection);
+    config_free(preparation->config);
+    problem_list_free(preparation->problems);
+    snapshot_wipe_bundle(preparation->overlay); /* a rehearsal's key */
+}
