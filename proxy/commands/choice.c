@@ -112,9 +112,7 @@ void choice_print_options(void)
     (void)printf("  %-*s the configuration file; default %s\n", OPTION_WIDTH, "-c FILE",
                  INSTANCE_CONFIG_FILE);
     for (enum argument argument = 0; argument < ARGUMENT_COUNT; argument++) {
-        (void)printf("  %-*s %s\n", OPTION_WIDTH, argument_option(argument),
-                     argument_doc(argument));
+        (void)printf("  %-*s %s (or %s)\n", OPTION_WIDTH, argument_option(argument),
+                     argument_doc(argument), argument_variable(argument));
     }
-    (void)printf("\nEach option without -c is a variable too: --to is SALLYPORT_TO, --log-level is "
-                 "SALLYPORT_LOG_LEVEL.\n");
 }

@@ -269,10 +269,17 @@ static void add_system_ca(struct gathering *gathering)
     }
     size_t len = 0;
     char *bytes = read_file(gathering, path, &wish->place, &len);
-    if (bytes != NULL) {
-        add(gathering, gathering->for_workers, RELAY_SYSTEM_CA, bytes, len);
-        free(bytes);
+    if (bytes == NULL) {
+        return;
     }
+    const struct bytes file = {(const uint8_t *)bytes, len};
+    const char *fault = public_file_fault(CONFIG_FILE_CA, file);
+    if (fault != NULL) {
+        fail(gathering, STATUS_REFUSED, &wish->place, path, fault);
+    } else {
+        add(gathering, gathering->for_workers, RELAY_SYSTEM_CA, bytes, len);
+    }
+    wipe_and_free(bytes, len);
 }
 
 /* ---- gathering ---- */
