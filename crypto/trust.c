@@ -79,6 +79,7 @@ static bool read_authorities(struct trust *trust, BIO *bio, struct crypto_error 
 
 static bool add_list(struct trust *trust, X509_CRL *list, struct crypto_error *error)
 {
+    ERR_clear_error(); /* of a list with a malformed extension: it was read, and complained about */
     const ASN1_TIME *next = X509_CRL_get0_nextUpdate(list);
     time_t until = next != NULL ? x509_time(next) : 0;
     if (until <= 0) {
