@@ -1,6 +1,6 @@
 /* proxy/base/log.c
  *
- * A line is built on the stack, then appended to the backlog; a flush writes whole lines as long
+ * A line, built on the stack, is appended to the backlog; a flush writes whole lines as long
  * as the descriptor takes them without blocking.
  *
  * The descriptor is often shared with processes that are not ours (a terminal, a pipe of the
@@ -20,18 +20,15 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "proxy/base/clock.h"
+#include "proxy/base/event_line.h"
 
 static_assert(LOG_LINE_BYTES_MAX <= PIPE_BUF, "a line must be one atomic write to a pipe");
 
 enum {
     BACKLOG_BYTES_MAX = 256 * 1024,
     BACKLOG_BYTES_KEPT = 32 * 1024, /* an empty backlog larger than this is given back */
-    LINE_RESERVE = 8,               /* for the end of a cut line: `..."}\n` */
-    STAMP_BYTES = 20,               /* "2026-01-31T23:59:59." */
     FINAL_WAIT_MS = 1000,
 };
 
@@ -39,30 +36,16 @@ enum sink { SINK_FILE, SINK_PIPE, SINK_SOCKET };
 
 struct log {
     enum log_level level;
-    enum log_format format;
-    bool has_colour;
+    struct event_style style;
     enum sink sink;
     int descriptor;
-    char role[32];
     char *backlog;
     size_t room;
     size_t start; /* backlog[start .. end) is not written yet */
     size_t end;
     uint64_t dropped;
     uint64_t dropped_told; /* how many of them a line has told of */
-    time_t stamp_second;
-    char stamp[STAMP_BYTES + 1];
 };
-
-struct line {
-    char bytes[LOG_LINE_BYTES_MAX];
-    size_t len;
-    bool is_cut;
-};
-
-static const char *const LEVEL_NAMES[] = {"error", "warn", "info", "debug"};
-static const char *const LEVEL_LABELS[] = {"ERROR", "WARN ", "INFO ", "DEBUG"};
-static const char *const LEVEL_COLOURS[] = {"\033[31m", "\033[33m", "\033[32m", "\033[2m"};
 
 /* ---- the descriptor ---- */
 
@@ -71,7 +54,7 @@ static void set_descriptor(struct log *log, int descriptor)
     struct stat facts;
     log->descriptor = descriptor;
     log->sink = SINK_PIPE;
-    log->has_colour = log->format == LOG_TEXT && isatty(descriptor) == 1;
+    log->style.has_colour = log->style.format == LOG_TEXT && isatty(descriptor) == 1;
     if (fstat(descriptor, &facts) == 0) {
         log->sink = S_ISREG(facts.st_mode)    ? SINK_FILE
                     : S_ISSOCK(facts.st_mode) ? SINK_SOCKET
@@ -86,8 +69,8 @@ struct log *log_new(enum log_level level, enum log_format format, int descriptor
         return NULL;
     }
     log->level = level;
-    log->format = format;
-    (void)snprintf(log->role, sizeof(log->role), "%s", role);
+    log->style.format = format;
+    (void)snprintf(log->style.role, sizeof(log->style.role), "%s", role);
     set_descriptor(log, descriptor);
     return log;
 }
@@ -106,203 +89,6 @@ uint64_t log_dropped(const struct log *log)
 bool log_has(const struct log *log, enum log_level level)
 {
     return level <= log->level;
-}
-
-/* ---- building a line ---- */
-
-static void line_add(struct line *line, const char *bytes, size_t len)
-{
-    if (line->is_cut || len > sizeof(line->bytes) - LINE_RESERVE - line->len) {
-        line->is_cut = true;
-        return;
-    }
-    memcpy(line->bytes + line->len, bytes, len);
-    line->len += len;
-}
-
-static void line_add_text(struct line *line, const char *text)
-{
-    line_add(line, text, strlen(text));
-}
-
-/* The ends of a line have their room reserved. */
-static void line_close(struct line *line, const char *end)
-{
-    size_t len = strlen(end);
-    memcpy(line->bytes + line->len, end, len);
-    line->len += len;
-}
-
-/* The number of bytes of the well-formed UTF-8 sequence at `at` (RFC 3629 §4), or 0. */
-static size_t utf8_len(const unsigned char *at, size_t left)
-{
-    if (at[0] < 0x80) {
-        return 1;
-    }
-    size_t len = at[0] >= 0xc2 && at[0] <= 0xdf   ? 2
-                 : at[0] >= 0xe0 && at[0] <= 0xef ? 3
-                 : at[0] >= 0xf0 && at[0] <= 0xf4 ? 4
-                                                  : 0;
-    if (len == 0 || len > left) {
-        return 0;
-    }
-    unsigned char low = at[0] == 0xe0 ? 0xa0 : at[0] == 0xf0 ? 0x90 : 0x80;
-    unsigned char high = at[0] == 0xed ? 0x9f : at[0] == 0xf4 ? 0x8f : 0xbf;
-    if (at[1] < low || at[1] > high) {
-        return 0;
-    }
-    for (size_t i = 2; i < len; i++) {
-        if ((at[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    return len;
-}
-
-/* One character, as it is or escaped; returns how many bytes of the input it was. Bytes that are
- * not UTF-8 become U+FFFD in JSON, which has no other way to hold them, and \xNN in text. */
-static size_t add_escaped(struct line *line, const unsigned char *at, size_t left, bool is_json)
-{
-    char escape[16];
-    size_t len = utf8_len(at, left);
-    if (len == 0) {
-        (void)snprintf(escape, sizeof(escape), is_json ? "\\ufffd" : "\\x%02x", at[0]);
-        line_add_text(line, escape);
-        return 1;
-    }
-    if (at[0] == '"' || at[0] == '\\') {
-        escape[0] = '\\';
-        escape[1] = (char)at[0];
-        line_add(line, escape, 2);
-        return 1;
-    }
-    /* C1 controls (U+0080..U+009F) steer terminals as C0 controls do. */
-    bool is_c1 = at[0] == 0xc2 && at[1] < 0xa0;
-    if (at[0] < 0x20 || at[0] == 0x7f || is_c1) {
-        (void)snprintf(escape, sizeof(escape), is_json ? "\\u%04x" : "\\x%02x",
-                       is_c1 ? at[1] : at[0]);
-        line_add_text(line, escape);
-        return len;
-    }
-    line_add(line, (const char *)at, len);
-    return len;
-}
-
-static void add_quoted(struct line *line, slice text, bool is_json)
-{
-    line_add(line, "\"", 1);
-    const unsigned char *at = (const unsigned char *)text.at;
-    for (size_t i = 0; i < text.len && !line->is_cut;) {
-        i += add_escaped(line, at + i, text.len - i, is_json);
-    }
-    if (line->is_cut) {
-        line_close(line, "...\"");
-        return;
-    }
-    line_close(line, "\"");
-}
-
-/* Text without these can stand without quotes. */
-static bool is_plain(slice text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.at[i];
-        if (c <= ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '=') {
-            return false;
-        }
-    }
-    return text.len > 0;
-}
-
-static void add_value(struct line *line, const struct log_field *field, bool is_json)
-{
-    char number[24];
-    switch (field->kind) {
-    case LOG_FIELD_TEXT:
-        if (!is_json && is_plain(field->text)) {
-            size_t before = line->len;
-            line_add(line, field->text.at, field->text.len);
-            if (line->is_cut) { /* quoting knows how to cut */
-                line->is_cut = false;
-                line->len = before;
-                add_quoted(line, field->text, is_json);
-            }
-            return;
-        }
-        add_quoted(line, field->text, is_json);
-        return;
-    case LOG_FIELD_NUMBER:
-        (void)snprintf(number, sizeof(number), "%lld", (long long)field->number);
-        line_add_text(line, number);
-        return;
-    case LOG_FIELD_FLAG:
-        line_add_text(line, field->number != 0 ? "true" : "false");
-        return;
-    }
-}
-
-/* `"key":` or ` key=`, with the value after it, or neither. Room for a key, a number and the quotes
- * of a text is asked for in advance, so that what is written can always be closed. */
-static void add_field(struct line *line, const struct log_field *field, bool is_json)
-{
-    size_t need = strlen(field->key) + 32;
-    if (line->is_cut || need > sizeof(line->bytes) - LINE_RESERVE - line->len) {
-        line->is_cut = true;
-        return;
-    }
-    line_add_text(line, is_json ? ",\"" : " ");
-    line_add_text(line, field->key);
-    line_add_text(line, is_json ? "\":" : "=");
-    add_value(line, field, is_json);
-}
-
-/* Date and time up to the full second are made once a second. */
-static void refresh_stamp(struct log *log, time_t second)
-{
-    if (second == log->stamp_second) {
-        return;
-    }
-    struct tm utc;
-    if (gmtime_r(&second, &utc) != NULL) {
-        (void)strftime(log->stamp, sizeof(log->stamp), "%Y-%m-%dT%H:%M:%S.", &utc);
-        log->stamp_second = second;
-    }
-}
-
-static void add_stamp(struct log *log, struct line *line)
-{
-    uint64_t now_us = clock_wall_us();
-    refresh_stamp(log, (time_t)(now_us / 1000000U));
-    char milliseconds[8];
-    (void)snprintf(milliseconds, sizeof(milliseconds), "%03uZ", (unsigned)(now_us / 1000U % 1000U));
-    line_add_text(line, log->stamp);
-    line_add_text(line, milliseconds);
-}
-
-static void build_json(struct log *log, struct line *line, enum log_level level, const char *event)
-{
-    line_add_text(line, "{\"time\":\"");
-    add_stamp(log, line);
-    line_add_text(line, "\",\"level\":\"");
-    line_add_text(line, LEVEL_NAMES[level]);
-    line_add_text(line, "\",\"role\":\"");
-    line_add_text(line, log->role);
-    line_add_text(line, "\",\"event\":\"");
-    line_add_text(line, event);
-    line_add_text(line, "\"");
-}
-
-static void build_text(struct log *log, struct line *line, enum log_level level, const char *event)
-{
-    add_stamp(log, line);
-    line_add_text(line, " ");
-    line_add_text(line, log->has_colour ? LEVEL_COLOURS[level] : "");
-    line_add_text(line, LEVEL_LABELS[level]);
-    line_add_text(line, log->has_colour ? "\033[0m " : " ");
-    line_add_text(line, log->role);
-    line_add_text(line, log->has_colour ? " \033[1m" : " ");
-    line_add_text(line, event);
-    line_add_text(line, log->has_colour ? "\033[0m" : "");
 }
 
 /* ---- the backlog ---- */
@@ -346,19 +132,12 @@ static void append(struct log *log, const char *bytes, size_t len)
 static void write_line(struct log *log, enum log_level level, const char *event,
                        const struct log_field *fields, size_t count)
 {
-    struct line line;
-    line.len = 0;
-    line.is_cut = false;
-    bool is_json = log->format == LOG_JSON;
-    if (is_json) {
-        build_json(log, &line, level, event);
-    } else {
-        build_text(log, &line, level, event);
+    struct event_line line;
+    event_line_begin(&line, &log->style, level, event);
+    for (size_t i = 0; i < count; i++) {
+        event_line_add(&line, &fields[i]);
     }
-    for (size_t i = 0; i < count && !line.is_cut; i++) {
-        add_field(&line, &fields[i], is_json);
-    }
-    line_close(&line, is_json ? "}\n" : "\n");
+    event_line_end(&line);
     append(log, line.bytes, line.len);
 }
 

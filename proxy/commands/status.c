@@ -8,7 +8,9 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "config/arguments.h"
 #include "proxy/admin/client.h"
 #include "proxy/commands/command.h"
 #include "proxy/commands/instance.h"
@@ -50,6 +52,25 @@ static void print_process(const json_t *process)
     (void)printf("\n");
 }
 
+static const char *plural(long long count)
+{
+    return count == 1 ? "" : "s";
+}
+
+static void print_policy(const json_t *status)
+{
+    long long hops = number_of(status, "hops");
+    long long violations = number_of(status, "violations");
+    const char *config = text_of(status, "config");
+    bool is_report = strcmp(text_of(status, "mode"), "report") == 0;
+    (void)printf("configuration %s\n", strcmp(config, ARGUMENTS_FILE) == 0
+                                           ? "from options and environment, without a file"
+                                           : config);
+    (void)printf("mode %s: %lld hop%s, %lld violation%s, %lld waived%s\n", text_of(status, "mode"),
+                 hops, plural(hops), violations, plural(violations), number_of(status, "waived"),
+                 is_report ? "; violations are reported and not refused" : "");
+}
+
 static void print_status(const json_t *status)
 {
     size_t i = 0;
@@ -57,9 +78,8 @@ static void print_status(const json_t *status)
     (void)printf("sallyport %s, %s, pid %lld, up ", text_of(status, "version"),
                  text_of(status, "state"), number_of(status, "pid"));
     print_uptime(number_of(status, "uptime_seconds"));
-    (void)printf("\nconfiguration %s, mode %s: %lld hops, %lld violations, %lld waived\n",
-                 text_of(status, "config"), text_of(status, "mode"), number_of(status, "hops"),
-                 number_of(status, "violations"), number_of(status, "waived"));
+    (void)printf("\n");
+    print_policy(status);
     (void)printf("processes\n");
     json_array_foreach(json_object_get(status, "processes"), i, row)
     {

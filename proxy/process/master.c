@@ -9,26 +9,22 @@
 #include "proxy/process/master.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "proxy/admin/server.h"
-#include "proxy/base/clock.h"
-#include "proxy/process/log_settings.h"
-#include "proxy/process/processors.h"
+#include "proxy/process/announcement.h"
+#include "proxy/process/foundation.h"
 #include "proxy/process/report.h"
 #include "proxy/process/role.h"
 #include "proxy/process/roster.h"
 #include "proxy/process/staples.h"
 
 enum {
-    WORKERS_MAX = 512,
     DRAIN_GRACE_MS = 2000, /* after the workers' own deadline */
     STOP_GRACE_MS = 1000,
     SENTENCE_BYTES = 1200,
@@ -42,18 +38,17 @@ struct master {
     struct process_error *error;
     enum master_exit exit;
     enum master_state state;
-    struct loop *loop;
-    struct log *log;
-    int log_descriptor;
-    struct accounts accounts;
-    struct listen_sockets *sockets;
-    struct slots *slots;
-    struct snapshot snapshot;
+    struct foundation foundation;
     struct admin_server *admin;
     struct roster roster;
     struct staples *staples;  /* NULL: no certificate wants one */
     struct deadline deadline; /* of draining or stopping */
 };
+
+static struct log *log_of(const struct master *master)
+{
+    return master->foundation.log;
+}
 
 static bool is_ending(const struct master *master)
 {
@@ -66,7 +61,7 @@ static bool is_ending(const struct master *master)
 static void end_if_over(struct master *master)
 {
     if (is_ending(master) && roster_workers_are_down(&master->roster)) {
-        loop_stop(master->loop);
+        loop_stop(master->foundation.loop);
     }
 }
 
@@ -82,9 +77,10 @@ static void begin_stop(struct master *master)
         return;
     }
     master->state = MASTER_STOPPING;
-    LOG_EVENT(master->log, LOG_INFO, "stopping", log_number("pid", getpid()));
+    LOG_EVENT(log_of(master), LOG_INFO, "stopping", log_number("pid", getpid()));
     roster_end_workers(&master->roster);
-    deadline_arm(&master->deadline, master->loop, STOP_GRACE_MS, on_stop_deadline, master);
+    deadline_arm(&master->deadline, master->foundation.loop, STOP_GRACE_MS, on_stop_deadline,
+                 master);
     end_if_over(master);
 }
 
@@ -104,13 +100,12 @@ static void begin_drain(struct master *master)
     }
     uint64_t drain_ms = master->config->timeouts.drain_ms;
     master->state = MASTER_DRAINING;
-    LOG_EVENT(master->log, LOG_INFO, "draining", log_number("deadline_ms", (int64_t)drain_ms));
+    LOG_EVENT(log_of(master), LOG_INFO, "draining", log_number("deadline_ms", (int64_t)drain_ms));
     roster_forget_respawns(&master->roster);
     roster_tell_workers(&master->roster, &(struct channel_message){.kind = CHANNEL_DRAIN});
-    listen_sockets_close(master->sockets);
-    master->sockets = NULL;
-    deadline_arm(&master->deadline, master->loop, drain_ms + DRAIN_GRACE_MS, on_drain_deadline,
-                 master);
+    foundation_stop_listening(&master->foundation);
+    deadline_arm(&master->deadline, master->foundation.loop, drain_ms + DRAIN_GRACE_MS,
+                 on_drain_deadline, master);
     end_if_over(master);
 }
 
@@ -125,29 +120,11 @@ static void fail_start(struct master *master, const char *sentence)
     }
 }
 
-static void tell_ready(struct master *master)
-{
-    const struct master_start *start = master->start;
-    for (size_t i = 0; i < listen_sockets_count(master->sockets); i++) {
-        LOG_EVENT(master->log, LOG_INFO, "listener_open",
-                  log_text("listener", listen_sockets_name(master->sockets, i)),
-                  log_text("address", listen_sockets_address(master->sockets, i)));
-    }
-    bool is_report = master->config->enforcement.mode == CONFIG_MODE_REPORT;
-    LOG_EVENT(
-        master->log, LOG_INFO, "ready", log_text("version", SALLYPORT_VERSION),
-        log_number("pid", getpid()), log_number("workers", (int64_t)master->roster.worker_count),
-        log_text("mode", is_report ? "report" : "strict"), log_number("hops", (int64_t)start->hops),
-        log_number("violations", (int64_t)start->violations),
-        log_number("waived", (int64_t)start->waived),
-        log_number("start_ms", (int64_t)((clock_monotonic_us() - start->begun_us) / 1000U)));
-}
-
 static void note_ready(struct master *master)
 {
     if (master->state == MASTER_STARTING && roster_is_ready(&master->roster)) {
         master->state = MASTER_RUNNING;
-        tell_ready(master);
+        announcement_ready(master->start, &master->foundation);
     }
 }
 
@@ -174,7 +151,7 @@ static void on_failed(struct master *master, const struct child *child,
 {
     char sentence[SENTENCE_BYTES];
     format_failure(master, child, message, sentence);
-    LOG_EVENT(master->log, LOG_ERROR, "child_failed", log_text("child", child->role),
+    LOG_EVENT(log_of(master), LOG_ERROR, "child_failed", log_text("child", child->role),
               log_text("reason", sentence));
     if (master->state == MASTER_STARTING) {
         fail_start(master, sentence);
@@ -202,7 +179,7 @@ static void on_message(void *self, struct child *child, const struct channel_mes
 static void on_garbage(void *self, struct child *child)
 {
     struct master *master = self;
-    LOG_EVENT(master->log, LOG_ERROR, "child_garbage", log_text("child", child->role),
+    LOG_EVENT(log_of(master), LOG_ERROR, "child_garbage", log_text("child", child->role),
               log_text("effect", "it was killed"));
 }
 
@@ -210,7 +187,7 @@ static void on_lost(struct master *master, struct child *child, pid_t pid, int s
 {
     const char *how = WIFSIGNALED(status) ? "signal" : "status";
     int number = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
-    LOG_EVENT(master->log, LOG_ERROR, "child_lost", log_text("child", child->role),
+    LOG_EVENT(log_of(master), LOG_ERROR, "child_lost", log_text("child", child->role),
               log_number("pid", pid), log_number(how, number));
     if (master->state == MASTER_STARTING) {
         char sentence[SENTENCE_BYTES];
@@ -220,7 +197,7 @@ static void on_lost(struct master *master, struct child *child, pid_t pid, int s
         return;
     }
     if (child != &master->roster.keyholder) {
-        slots_clear_open(master->slots, child->index);
+        slots_clear_open(master->foundation.slots, child->index);
     }
     roster_respawn(&master->roster, child);
 }
@@ -256,26 +233,22 @@ static void reap(struct master *master)
 static void reopen_log(struct master *master)
 {
     struct process_error error = {{0}};
-    int descriptor = log_settings_open(&master->config->log, &error);
-    if (descriptor < 0) {
-        LOG_EVENT(master->log, LOG_ERROR, "log_not_reopened", log_text("reason", error.text));
+    if (foundation_reopen_log(&master->foundation, &error) != STATUS_OK) {
+        LOG_EVENT(log_of(master), LOG_ERROR, "log_not_reopened", log_text("reason", error.text));
         return;
     }
-    log_flush(master->log);
-    (void)dup3(descriptor, master->log_descriptor, O_CLOEXEC);
-    (void)close(descriptor);
-    roster_tell_workers(&master->roster,
-                        &(struct channel_message){.kind = CHANNEL_LOG,
-                                                  .descriptors = {master->log_descriptor},
-                                                  .descriptor_count = 1});
-    LOG_EVENT(master->log, LOG_INFO, "log_reopened", log_number("pid", getpid()));
+    roster_tell_workers(&master->roster, &(struct channel_message){
+                                             .kind = CHANNEL_LOG,
+                                             .descriptors = {master->foundation.log_descriptor},
+                                             .descriptor_count = 1});
+    LOG_EVENT(log_of(master), LOG_INFO, "log_reopened", log_number("pid", getpid()));
 }
 
 static const char *refuse_reload(void *self)
 {
     static const char WHY[] = "reload is not available yet";
     struct master *master = self;
-    LOG_EVENT(master->log, LOG_WARN, "reload_refused", log_text("reason", WHY));
+    LOG_EVENT(log_of(master), LOG_WARN, "reload_refused", log_text("reason", WHY));
     return WHY;
 }
 
@@ -314,7 +287,8 @@ static void on_admin_stop(void *self)
 static char *on_admin_status(void *self)
 {
     struct master *master = self;
-    return report_make(master->start, &master->roster, master->sockets, is_ending(master));
+    return report_make(master->start, &master->roster, master->foundation.sockets,
+                       is_ending(master));
 }
 
 static enum status open_admin(struct master *master)
@@ -328,7 +302,8 @@ static enum status open_admin(struct master *master)
                                         .on_drain = on_admin_drain,
                                         .on_stop = on_admin_stop,
                                         .on_reload = refuse_reload};
-    enum status status = admin_server_open(&master->admin, master->loop, address->path, &events);
+    enum status status =
+        admin_server_open(&master->admin, master->foundation.loop, address->path, &events);
     if (status != STATUS_OK) {
         process_error_set(master->error, "admin socket %s: %s", address->path,
                           errno == EADDRINUSE ? "another instance answers there" : strerror(errno));
@@ -338,21 +313,12 @@ static enum status open_admin(struct master *master)
 
 /* ---- the run ---- */
 
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 static enum status watch_signals(struct master *master)
 {
     static const int NUMBERS[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD};
     (void)signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < sizeof(NUMBERS) / sizeof(NUMBERS[0]); i++) {
-        enum status status = loop_on_signal(master->loop, NUMBERS[i], on_signal, master);
+        enum status status = loop_on_signal(master->foundation.loop, NUMBERS[i], on_signal, master);
         if (status != STATUS_OK) {
             return status;
         }
@@ -360,110 +326,51 @@ static enum status watch_signals(struct master *master)
     return STATUS_OK;
 }
 
-static void on_turn_end(void *self)
+static enum status open_foundation(struct master *master)
 {
-    struct master *master = self;
-    log_flush(master->log);
+    return foundation_open(&master->foundation, master->config, master->start->overlay,
+                           master->error);
 }
 
-static enum status open_log(struct master *master)
+static enum status open_signals(struct master *master)
 {
-    const struct config_log *settings = &master->config->log;
-    master->log_descriptor = log_settings_open(settings, master->error);
-    if (master->log_descriptor < 0) {
-        return STATUS_SYS;
+    enum status status = watch_signals(master);
+    if (status != STATUS_OK) {
+        process_error_set(master->error, "signals cannot be watched: %s", strerror(errno));
     }
-    master->log =
-        log_new(log_settings_level(settings), log_settings_format(settings, master->log_descriptor),
-                master->log_descriptor, "master");
-    if (master->log == NULL) {
-        process_error_set(master->error, "out of memory");
-        return STATUS_NOMEM;
-    }
-    loop_at_turn_end(master->loop, on_turn_end, master);
-    return STATUS_OK;
-}
-
-static enum status open_loop(struct master *master)
-{
-    master->loop = loop_new();
-    if (master->loop == NULL || watch_signals(master) != STATUS_OK) {
-        process_error_set(master->error, "the event loop cannot be made: %s", strerror(errno));
-        return STATUS_SYS;
-    }
-    return STATUS_OK;
-}
-
-static size_t count_workers(const struct master *master)
-{
-    uint64_t wanted = master->config->workers;
-    size_t count = wanted == 0 ? processors_usable() : (size_t)wanted;
-    return count > WORKERS_MAX ? WORKERS_MAX : count;
+    return status;
 }
 
 static enum status open_sockets(struct master *master)
 {
-    return listen_sockets_open(&master->sockets, master->config, count_workers(master),
-                               master->error);
-}
-
-static enum status open_snapshot(struct master *master)
-{
-    return snapshot_open(&master->snapshot, master->config, master->start->overlay, master->error);
-}
-
-static enum status choose_accounts(struct master *master)
-{
-    return accounts_choose(&master->accounts, master->config->user, master->error);
+    return foundation_listen(&master->foundation, master->error);
 }
 
 static enum status open_roster(struct master *master)
 {
     const struct child_events events = {
         .on_message = on_message, .on_garbage = on_garbage, .self = master};
-    size_t workers = count_workers(master);
-    master->slots = slots_new(workers);
+    const struct foundation *foundation = &master->foundation;
     const struct roster_supplies supplies = {
-        .loop = master->loop,
+        .loop = foundation->loop,
         .config = master->config,
-        .log = master->log,
-        .log_descriptor = master->log_descriptor,
-        .accounts = &master->accounts,
-        .snapshot = &master->snapshot,
-        .sockets = master->sockets,
-        .slots = master->slots,
+        .log = foundation->log,
+        .log_descriptor = foundation->log_descriptor,
+        .accounts = &foundation->accounts,
+        .snapshot = &foundation->snapshot,
+        .sockets = foundation->sockets,
+        .slots = foundation->slots,
     };
-    if (master->slots == NULL ||
-        roster_init(&master->roster, &supplies, workers, &events) != STATUS_OK) {
+    enum status status = roster_init(&master->roster, &supplies, foundation->worker_count, &events);
+    if (status != STATUS_OK) {
         process_error_set(master->error, "no memory for the workers: %s", strerror(errno));
-        return STATUS_NOMEM;
     }
-    return STATUS_OK;
-}
-
-static void tell_start(const struct master *master)
-{
-    const struct master_start *start = master->start;
-    if (master->accounts.worker.is_own && geteuid() == 0) {
-        LOG_EVENT(master->log, LOG_WARN, "privileges_kept",
-                  log_text("reason", "root without CAP_SETUID and CAP_SETGID"));
-    }
-    if (master->config->enforcement.mode == CONFIG_MODE_REPORT) {
-        LOG_EVENT(master->log, LOG_WARN, "report_mode",
-                  log_number("violations", (int64_t)start->violations),
-                  log_text("effect", "violations are reported and not refused"));
-    }
-    for (size_t i = 0; i < start->notice_count; i++) {
-        LOG_EVENT(master->log, LOG_WARN, "notice", log_text("text", start->notices[i]));
-    }
-    if (start->tell != NULL) {
-        start->tell(start->self, master->log);
-    }
+    return status;
 }
 
 static enum status start_children(struct master *master)
 {
-    tell_start(master);
+    announcement_start(master->start, &master->foundation);
     enum status status = roster_start(&master->roster);
     if (status != STATUS_OK) {
         process_error_set(master->error, "a child process cannot be started: %s", strerror(errno));
@@ -480,12 +387,10 @@ static enum status start_children(struct master *master)
 static enum status open_all(struct master *master)
 {
     static enum status (*const STEPS[])(struct master * master) = {
-        open_loop,  open_log,     choose_accounts, open_snapshot,
-        open_admin, open_sockets, open_roster,     start_children,
+        open_foundation, open_signals, open_admin, open_sockets, open_roster, start_children,
     };
     (void)umask(077);
     role_harden("sallyport"); /* it holds the memory file with the keys */
-    raise_descriptor_limit();
     for (size_t i = 0; i < sizeof(STEPS) / sizeof(STEPS[0]); i++) {
         enum status status = STEPS[i](master);
         if (status != STATUS_OK) {
@@ -501,20 +406,14 @@ static void close_all(struct master *master)
     staples_close(master->staples);
     roster_end_workers(&master->roster);
     roster_end_keyholder(&master->roster);
-    listen_sockets_close(master->sockets);
-    if (master->log != NULL && master->exit == MASTER_STOPPED) {
-        LOG_EVENT(master->log, LOG_INFO, "stopped", log_number("pid", getpid()));
-        log_flush(master->log);
+    foundation_stop_listening(&master->foundation);
+    if (log_of(master) != NULL && master->exit == MASTER_STOPPED) {
+        LOG_EVENT(log_of(master), LOG_INFO, "stopped", log_number("pid", getpid()));
+        log_flush(log_of(master));
     }
     admin_server_close(master->admin); /* whoever waits for the end sees it now */
-    slots_free(master->slots);
-    snapshot_close(&master->snapshot);
     roster_fini(&master->roster);
-    loop_free(master->loop);
-    log_free(master->log);
-    if (master->log_descriptor >= 0) {
-        (void)close(master->log_descriptor);
-    }
+    foundation_close(&master->foundation);
 }
 
 enum master_exit master_run(const struct master_start *start, struct process_error *error)
@@ -524,11 +423,10 @@ enum master_exit master_run(const struct master_start *start, struct process_err
         .config = start->config,
         .error = error,
         .exit = MASTER_STOPPED,
-        .log_descriptor = -1,
-        .snapshot = {-1, -1},
+        .foundation = {.log_descriptor = -1, .snapshot = {-1, -1}},
     };
     if (open_all(&master) == STATUS_OK) {
-        loop_run(master.loop);
+        loop_run(master.foundation.loop);
     } else {
         master.exit = MASTER_FAILED;
     }
