@@ -6,7 +6,10 @@
 #include <openssl/rand.h>
 #include <unistd.h>
 
-enum { LENGTH_BYTES = 2 };
+enum {
+    LENGTH_BYTES = 2,
+    DEAD_SERVER_MS = 10000, /* the question itself gives up before */
+};
 
 static slice query_of(const struct dns_question *question)
 {
@@ -127,7 +130,8 @@ static void ask_over_tcp(struct dns_question *question)
     close_udp(question);
     question->answer = (struct dns_answer){.outcome = DNS_UNANSWERED};
     if (stream_connect(&question->stream, question->loop, (const struct sockaddr *)question->server,
-                       address_len(question->server), &tcp_events, question) != STATUS_OK) {
+                       address_len(question->server), DEAD_SERVER_MS, &tcp_events,
+                       question) != STATUS_OK) {
         failed(question);
     }
 }

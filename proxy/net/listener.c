@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <sys/socket.h>
 
-#include "proxy/net/stream.h"
-
 enum {
     ACCEPTS_MAX = 64, /* a turn: then the conns that are open have theirs */
     RETRY_MS = 1000,
@@ -52,7 +50,6 @@ enum status listener_open(struct listener *listener, struct loop *loop, int desc
         .self = self,
         .is_paused = true,
     };
-    stream_set_tcp_options(descriptor);
     listener_resume(listener);
     return listener->is_paused ? STATUS_NOMEM : STATUS_OK;
 }

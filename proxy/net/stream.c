@@ -67,18 +67,21 @@ enum status stream_adopt(struct stream **out, struct loop *loop, int descriptor,
     return STATUS_OK;
 }
 
-/* A silent network must not keep a dead peer's conn for hours: keep-alive probes after a minute,
- * and unacknowledged bytes give up after 30 s. */
-void stream_set_tcp_options(int descriptor)
+/* A silent network must not keep a dead peer's conn for hours. Of a silent conn, half the time is
+ * waiting and half is probing; for unacknowledged bytes it is the user timeout (RFC 5482). */
+void stream_set_tcp_options(int descriptor, uint64_t dead_peer_ms)
 {
+    enum { PROBES = 3 };
+    int wait_s = (int)(dead_peer_ms / 2 / 1000);
+    int interval_s = wait_s / PROBES > 0 ? wait_s / PROBES : 1;
     const struct {
         int level;
         int name;
         int value;
     } options[] = {
-        {IPPROTO_TCP, TCP_NODELAY, 1},   {SOL_SOCKET, SO_KEEPALIVE, 1},
-        {IPPROTO_TCP, TCP_KEEPIDLE, 60}, {IPPROTO_TCP, TCP_KEEPINTVL, 10},
-        {IPPROTO_TCP, TCP_KEEPCNT, 3},   {IPPROTO_TCP, TCP_USER_TIMEOUT, 30000},
+        {IPPROTO_TCP, TCP_NODELAY, 1},       {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, wait_s}, {IPPROTO_TCP, TCP_KEEPINTVL, interval_s},
+        {IPPROTO_TCP, TCP_KEEPCNT, PROBES},  {IPPROTO_TCP, TCP_USER_TIMEOUT, (int)dead_peer_ms},
     };
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
         (void)setsockopt(descriptor, options[i].level, options[i].name, &options[i].value,
@@ -87,7 +90,8 @@ void stream_set_tcp_options(int descriptor)
 }
 
 enum status stream_connect(struct stream **out, struct loop *loop, const struct sockaddr *address,
-                           socklen_t address_len, const struct stream_events *events, void *self)
+                           socklen_t address_len, uint64_t dead_peer_ms,
+                           const struct stream_events *events, void *self)
 {
     *out = NULL;
     int descriptor = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -95,7 +99,7 @@ enum status stream_connect(struct stream **out, struct loop *loop, const struct 
         return STATUS_SYS;
     }
     if (address->sa_family != AF_UNIX) {
-        stream_set_tcp_options(descriptor);
+        stream_set_tcp_options(descriptor, dead_peer_ms);
     }
     int connected = connect(descriptor, address, address_len);
     enum stream_failure failure = STREAM_FINE;

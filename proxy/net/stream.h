@@ -57,14 +57,17 @@ struct stream_events {
 MUST_CHECK enum status stream_adopt(struct stream **out, struct loop *loop, int descriptor,
                                     const struct stream_events *events, void *self);
 
-/* Options of a TCP socket: small writes leave at once, and a dead peer is noticed. Connecting sets
- * them; of an accepting socket the accepted ones inherit them. Harmless for other sockets. */
-void stream_set_tcp_options(int descriptor);
+/* Options of a TCP socket: small writes leave at once, and a peer that vanished without a word is
+ * noticed after about dead_peer_ms (2 s to a day). Connecting sets them; of an accepting socket the
+ * accepted ones inherit them. Harmless for other sockets. */
+void stream_set_tcp_options(int descriptor, uint64_t dead_peer_ms);
 
-/* Begins to connect. on_open or on_failed follows. STATUS_SYS: no socket could be had. */
+/* Begins to connect, with the options above. on_open or on_failed follows. STATUS_SYS: no socket
+ * could be had. */
 MUST_CHECK enum status stream_connect(struct stream **out, struct loop *loop,
                                       const struct sockaddr *address, socklen_t address_len,
-                                      const struct stream_events *events, void *self);
+                                      uint64_t dead_peer_ms, const struct stream_events *events,
+                                      void *self);
 
 /* Hands the callbacks to another owner. */
 void stream_set_owner(struct stream *stream, const struct stream_events *events, void *self);

@@ -157,6 +157,7 @@ static enum status set_upstream(struct relay *relay, const struct relay_start *s
         .connect_ms = config->timeouts.connect_ms,
         .resolve_ms = config->timeouts.resolve_ms,
         .backend_idle_ms = config->timeouts.backend_idle_ms,
+        .dead_peer_ms = config->timeouts.dead_peer_ms,
         .on_conns_changed = on_server_conns_changed,
         .self = relay,
     };

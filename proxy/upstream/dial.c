@@ -152,8 +152,9 @@ static const struct stream_events stream_events = {
 
 static void connect_to(struct dial *dial, const struct sockaddr *address, socklen_t len)
 {
-    if (stream_connect(&dial->stream, dial->server->upstream->loop, address, len, &stream_events,
-                       dial) != STATUS_OK) {
+    const struct upstream *upstream = dial->server->upstream;
+    if (stream_connect(&dial->stream, upstream->loop, address, len, upstream->dead_peer_ms,
+                       &stream_events, dial) != STATUS_OK) {
         end(dial, FAULT_LIMIT_MEMORY);
     }
 }

@@ -25,6 +25,7 @@ struct upstream {
     uint64_t connect_ms;
     uint64_t resolve_ms;
     uint64_t backend_idle_ms;
+    uint64_t dead_peer_ms;
     void (*on_conns_changed)(void *self, int change); /* conns to servers: +1, -1 */
     void *self;
 };

@@ -42,6 +42,7 @@ static inline void upstream_rig_init(struct upstream_rig *rig, size_t server_cou
         .connect_ms = 5000,
         .resolve_ms = 5000,
         .backend_idle_ms = 60000,
+        .dead_peer_ms = 60000,
         .on_conns_changed = upstream_rig_count,
         .self = rig,
     };

@@ -419,9 +419,9 @@ static void connect_end(struct rig *rig, const void *address, socklen_t len)
         stream_close(rig->client.stream);
     }
     rig->client = (struct end){.rig = rig, .read_room = 100};
-    assert_int_equal(
-        stream_connect(&rig->client.stream, rig->loop, address, len, &end_events, &rig->client),
-        STATUS_OK);
+    assert_int_equal(stream_connect(&rig->client.stream, rig->loop, address, len, 60000,
+                                    &end_events, &rig->client),
+                     STATUS_OK);
     assert_int_equal(rig->client.opens + rig->client.fails, 0);
 }
 

@@ -25,7 +25,7 @@ static void accepted_conns_do_not_hold_back_and_notice_dead_peers(void **state)
 {
     (void)state;
     struct relay_rig rig;
-    relay_rig_init(&rig, "");
+    relay_rig_init(&rig, "timeouts: {dead_peer: 24s}\n");
     const int off = 0;
     assert_int_equal(setsockopt(rig.listening, IPPROTO_TCP, TCP_NODELAY, &off, sizeof(off)), 0);
     relay_rig_open(&rig);
@@ -34,7 +34,10 @@ static void accepted_conns_do_not_hold_back_and_notice_dead_peers(void **state)
     assert_true(accepted >= 0);
     assert_int_equal(option_of(accepted, IPPROTO_TCP, TCP_NODELAY), 1);
     assert_int_equal(option_of(accepted, SOL_SOCKET, SO_KEEPALIVE), 1);
-    assert_true(option_of(accepted, IPPROTO_TCP, TCP_USER_TIMEOUT) > 0);
+    assert_int_equal(option_of(accepted, IPPROTO_TCP, TCP_USER_TIMEOUT), 24000);
+    assert_int_equal(option_of(accepted, IPPROTO_TCP, TCP_KEEPIDLE), 12);
+    assert_int_equal(option_of(accepted, IPPROTO_TCP, TCP_KEEPINTVL), 4);
+    assert_int_equal(option_of(accepted, IPPROTO_TCP, TCP_KEEPCNT), 3);
     (void)close(accepted);
     (void)close(client);
     relay_rig_fini(&rig);
