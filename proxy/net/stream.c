@@ -19,7 +19,7 @@
 #include "proxy/net/stream_state.h"
 
 enum {
-    LINGER_MS = 2000,
+    LINGER_MS = 2000, /* unless the owner says how long */
     PROBE_MS = 1000,
     LINGER_SEND_MS = 10000, /* while the rest is still leaving: each time some of it must */
     LINGER_SENDS_MAX = 6,
@@ -48,6 +48,7 @@ static struct stream *stream_new(struct loop *loop, int descriptor, enum stream_
     stream->post_flush = (struct loop_post){.run = flush, .self = stream};
     stream->post_step = (struct loop_post){.run = step, .self = stream};
     stream->is_writable = phase == PHASE_OPEN;
+    stream->linger_ms = LINGER_MS;
     if (watch_open(&stream->watch, loop, descriptor, WATCH_READ | WATCH_WRITE | WATCH_CLOSED,
                    on_ready, stream) != STATUS_OK) {
         free(stream);
@@ -309,7 +310,7 @@ static void send_fin(struct stream *stream)
     stream->is_finished = true;
     (void)shutdown(stream->descriptor, SHUT_WR);
     if (stream->phase == PHASE_LINGERING) {
-        deadline_arm(&stream->later, stream->loop, LINGER_MS, on_linger_deadline, stream);
+        deadline_arm(&stream->later, stream->loop, stream->linger_ms, on_linger_deadline, stream);
     }
 }
 
@@ -502,6 +503,11 @@ static void discard_input(struct stream *stream)
         }
     }
     loop_post(stream->loop, &stream->post_step);
+}
+
+void stream_set_linger(struct stream *stream, uint64_t linger_ms)
+{
+    stream->linger_ms = linger_ms > 0 ? (uint32_t)linger_ms : 1; /* a deadline of 0 never comes */
 }
 
 void stream_linger(struct stream *stream)

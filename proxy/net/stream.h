@@ -102,8 +102,12 @@ void stream_refuse_in_clear(struct stream *stream, slice bytes);
 /* Ends the sending side once everything written has left (close_notify, FIN). Reading goes on. */
 void stream_finish(struct stream *stream);
 
+/* How long stream_linger waits for the peer once everything was sent; up to a day. 2 s unless set.
+ */
+void stream_set_linger(struct stream *stream, uint64_t linger_ms);
+
 /* Sends what is left for as long as the peer goes on taking it (a minute at most), ends the sending
- * side, and frees the stream when the peer has closed or two seconds later: so that a last response
+ * side, and frees the stream when the peer has closed or linger_ms later: so that a last response
  * is not lost to a reset. */
 void stream_linger(struct stream *stream);
 

@@ -35,6 +35,7 @@ struct stream {
     int descriptor;
     uint32_t bulk_bytes; /* written since the last pause */
     uint32_t bulk_at_ms; /* when the last write was: record sizes start small after a pause */
+    uint32_t linger_ms;  /* for the peer to read the last bytes */
     uint32_t linger_sent_bytes; /* the low bits of sent_bytes at the last look */
     enum stream_phase phase;
     enum stream_failure failure;

@@ -353,6 +353,7 @@ void client_conn_accept(struct entry *entry, int descriptor)
         free(conn);
         return;
     }
+    stream_set_linger(stream, shared->config->timeouts.linger_ms);
     conn->entry = entry;
     conn->stream = stream;
     conn->is_first = true;

@@ -394,6 +394,30 @@ static void lingers_until_a_slow_reader_has_it_all(void **state)
     }
 }
 
+/* A peer that goes on sending and never closes is cut: what it sends after that is answered with a
+ * reset. */
+static void lingers_no_longer_than_its_owner_says(void **state)
+{
+    struct rig *rig = *state;
+    static const uint64_t rows[] = {0, 300};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        open_pair(rig, false);
+        rig->client.keeps = true;
+        stream_set_linger(rig->server.stream, rows[i]);
+        uint64_t began_ms = loop_now_ms(rig->loop);
+        stream_linger(rig->server.stream);
+        rig->server.stream = NULL;
+        enum status status = STATUS_OK;
+        while (status == STATUS_OK && loop_now_ms(rig->loop) - began_ms < 1500) {
+            size_t taken = 0;
+            status = stream_write(rig->client.stream, SLICE("more"), &taken);
+            (void)rig_run(rig, 50, NULL);
+        }
+        uint64_t took_ms = loop_now_ms(rig->loop) - began_ms;
+        assert_true(took_ms >= rows[i] && took_ms < 1500);
+    }
+}
+
 static void lingers_while_the_peer_still_floods(void **state)
 {
     struct rig *rig = *state;
@@ -485,6 +509,7 @@ int main(void)
         STREAM_TEST(tells_a_certificate_that_is_not_accepted),
         STREAM_TEST(closes_at_any_moment_of_a_handshake),
         STREAM_TEST(lingers_until_a_slow_reader_has_it_all),
+        STREAM_TEST(lingers_no_longer_than_its_owner_says),
         STREAM_TEST(lingers_while_the_peer_still_floods),
         STREAM_TEST(tells_how_connecting_went),
     };
