@@ -303,7 +303,7 @@ struct config_timeouts {
     uint64_t minimum_rate;    /* bytes per second of a body, either way; 0: off */
     uint64_t backend_idle_ms; /* an idle conn to a server is closed after this */
     uint64_t dead_peer_ms;    /* TCP user timeout, and keep-alive probes within it */
-    uint64_t session_ms;      /* how long a TLS session can be resumed */
+    uint64_t session_ms;      /* how long a TLS session can be resumed, in whole seconds */
 };
 
 struct config {

@@ -481,12 +481,11 @@ static const struct schema_key TIMEOUTS_KEYS[] = {
             "timeout)."},
     {.name = "session",
      .type = SCHEMA_DURATION,
-     .fallback = "1d",
+     .fallback = "12h",
      .least = 60 * SECOND,
-     .most = 7 * DAY,
+     .most = 12 * HOUR,
      AT(timeouts, session_ms),
-     .doc = "How long a client can resume a TLS session; ticket keys are replaced well within "
-            "it."},
+     .doc = "How long a client can resume a TLS session; ticket keys are replaced every 12 h."},
 };
 
 static const struct schema_section TIMEOUTS = {

@@ -185,6 +185,14 @@ static bool set_session_scope(const struct tls_server_settings *settings, SSL_CT
     return hashed && SSL_CTX_set_session_id_context(ctx, scope, SSL_MAX_SID_CTX_LENGTH) == 1;
 }
 
+/* The ticket keys' own lifetime, which is installed before, is never exceeded. */
+static void limit_sessions(SSL_CTX *ctx, uint64_t seconds)
+{
+    if (seconds > 0 && seconds < (uint64_t)SSL_CTX_get_timeout(ctx)) {
+        (void)SSL_CTX_set_timeout(ctx, (long)seconds);
+    }
+}
+
 static bool set_resumption(struct tls_server *server, const struct tls_server_settings *settings,
                            struct crypto_error *error)
 {
@@ -198,6 +206,7 @@ static bool set_resumption(struct tls_server *server, const struct tls_server_se
         is_set = is_set && SSL_CTX_set_num_tickets(ctx, 1) == 1 &&
                  SSL_CTX_set_session_ticket_cb(ctx, NULL, on_ticket, server) == 1 &&
                  tickets_install(settings->tickets, ctx);
+        limit_sessions(ctx, settings->session_seconds);
     }
     if (!is_set) {
         crypto_error_set_openssl(error, "session tickets cannot be set up");

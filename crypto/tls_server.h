@@ -11,6 +11,7 @@
 
 #include <openssl/ssl.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "crypto/tls_policy.h"
 
@@ -30,8 +31,9 @@ struct tls_server_settings {
     struct tls_policy policy;
     struct cert_store *certificates; /* not empty */
     struct tickets *tickets;         /* NULL: sessions are not resumed */
-    const char *const *alpn;         /* protocol ids, preferred first; a client that offers ALPN
-                                        without any of them is refused (RFC 7301 §3.2) */
+    uint64_t session_seconds; /* until a session must begin anew; 0: as the ticket keys last */
+    const char *const *alpn;  /* protocol ids, preferred first; a client that offers ALPN
+                                 without any of them is refused (RFC 7301 §3.2) */
     size_t alpn_count;
     enum tls_client_auth client_auth;
     struct trust *clients;     /* whose certificates we accept; NULL with TLS_CLIENT_AUTH_NONE */

@@ -332,6 +332,26 @@ static SSL_SESSION *session_with(struct tls_server *server, SSL_CTX *client)
     return session;
 }
 
+static void tells_clients_how_long_a_session_lasts(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        uint64_t session_seconds;
+        unsigned long hint;
+    } rows[] = {{0, 3600}, {90, 90}, {7200, 3600}}; /* the ticket keys of the fixture last 3600 s */
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct tls_server_settings settings = plain_settings(fixture);
+        settings.session_seconds = rows[i].session_seconds;
+        struct tls_server *server = rig_tls_server(&settings);
+        SSL_CTX *client = rig_lax_client();
+        SSL_SESSION *session = session_with(server, client);
+        assert_int_equal(SSL_SESSION_get_ticket_lifetime_hint(session), rows[i].hint);
+        SSL_SESSION_free(session);
+        SSL_CTX_free(client);
+        tls_server_free(server);
+    }
+}
+
 static void resumes_on_the_same_listener_only(void **state)
 {
     struct fixture *fixture = *state;
@@ -407,6 +427,7 @@ int main(void)
         cmocka_unit_test(refuses_to_renegotiate),
         cmocka_unit_test(tells_the_facts_of_a_handshake),
         cmocka_unit_test(refuses_a_client_without_a_shared_protocol),
+        cmocka_unit_test(tells_clients_how_long_a_session_lasts),
         cmocka_unit_test(resumes_on_the_same_listener_only),
         cmocka_unit_test(an_ssl_outlives_its_server),
         cmocka_unit_test(refuses_settings_that_cannot_serve),
