@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include "proxy/base/hex.h"
+
 enum {
     IN_PATH = 1,
     IN_QUERY = 2,
@@ -56,15 +58,6 @@ static size_t span(slice text, unsigned char class)
         len++;
     }
     return len;
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c = slice_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* The byte that the `%` at the start of `text` encodes; -1: it encodes none. */

@@ -7,6 +7,7 @@
  */
 #include "proxy/http1/chunked.h"
 
+#include "proxy/base/hex.h"
 #include "proxy/http/framing.h"
 #include "proxy/http1/field_line.h"
 
@@ -34,16 +35,6 @@ void chunked_init(struct chunked *chunked, struct arena *arena, const struct mes
     *chunked = (struct chunked){.state = STATE_SIZE, .arena = arena, .limits = limits};
 }
 
-/* 16: not a digit. */
-static unsigned hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return (unsigned)(c - '0');
-    }
-    c = slice_lower(c);
-    return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 16;
-}
-
 static bool is_name_byte(char c)
 {
     return field_name_bytes[(unsigned char)c] != 0;
@@ -51,12 +42,12 @@ static bool is_name_byte(char c)
 
 static enum fault_code take_size(struct chunked *chunked, char c)
 {
-    unsigned digit = hex_digit(c);
-    if (digit < 16) {
+    int digit = hex_digit(c);
+    if (digit >= 0) {
         if (++chunked->digits > SIZE_DIGITS_MAX) {
             return FAULT_H1_CHUNK_SIZE;
         }
-        chunked->left = chunked->left * 16 + digit;
+        chunked->left = chunked->left * 16 + (unsigned)digit;
         return FAULT_NONE;
     }
     if (chunked->digits == 0) {
@@ -329,9 +320,7 @@ size_t chunked_write_size(char out[static CHUNKED_SIZE_LINE_BYTES], uint64_t byt
     while (digits < 16 && bytes >> (4 * digits) != 0) {
         digits++;
     }
-    for (size_t i = 0; i < digits; i++) {
-        out[i] = "0123456789abcdef"[(bytes >> (4 * (digits - 1 - i))) & 15];
-    }
+    hex_put_number(out, bytes, digits);
     memcpy(out + digits, "\r\n", 2);
     return digits + 2;
 }

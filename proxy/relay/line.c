@@ -3,6 +3,8 @@
 
 #include <stdbool.h>
 
+#include "proxy/base/hex.h"
+
 enum { NUMBER_DIGITS_MAX = 20, ESCAPE_BYTES_MAX = 8, MARK_BYTES = 3 };
 
 static const slice cut_mark = {"\xe2\x80\xa6", MARK_BYTES}; /* … */
@@ -75,15 +77,6 @@ static size_t plain_run(slice text, bool is_json)
     return len;
 }
 
-static size_t put_hex(char *out, uint32_t code, size_t digits)
-{
-    for (size_t i = digits; i > 0; i--) {
-        out[i - 1] = "0123456789abcdef"[code & 0xf];
-        code >>= 4;
-    }
-    return digits;
-}
-
 /* Returns the length of the escape; 0: the character may stand as it is. A byte that is not UTF-8
  * becomes \xNN, which in JSON needs a backslash more. */
 static size_t escape(const struct character *character, bool is_json, char out[ESCAPE_BYTES_MAX])
@@ -93,7 +86,8 @@ static size_t escape(const struct character *character, bool is_json, char out[E
         size_t slashes = is_json ? 2 : 1;
         memcpy(out, "\\\\", slashes);
         out[slashes] = 'x';
-        return slashes + 1 + put_hex(out + slashes + 1, code, 2);
+        hex_put_number(out + slashes + 1, code, 2);
+        return slashes + 3;
     }
     if (code == '"' || code == '\\') {
         out[0] = '\\';
@@ -107,10 +101,12 @@ static size_t escape(const struct character *character, bool is_json, char out[E
     out[0] = '\\';
     if (!is_json && code < 0x80) {
         out[1] = 'x';
-        return 2 + put_hex(out + 2, code, 2);
+        hex_put_number(out + 2, code, 2);
+        return 4;
     }
     out[1] = 'u';
-    return 2 + put_hex(out + 2, code, 4);
+    hex_put_number(out + 2, code, 4);
+    return 6;
 }
 
 static void put_text(struct line *line, slice text, size_t budget, bool is_json)

@@ -5,6 +5,7 @@
 
 #include "proxy/base/assert.h"
 #include "proxy/base/clock.h"
+#include "proxy/base/hex.h"
 #include "proxy/relay/error_page.h"
 #include "proxy/relay/exchange_account.h"
 #include "proxy/relay/exchange_state.h"
@@ -68,13 +69,9 @@ static struct relay_exchange *take_free(struct relay_shared *shared)
 
 static void make_id(struct relay_exchange *relayed)
 {
-    static const char digits[] = "0123456789abcdef";
     uint8_t bytes[EXCHANGE_ID_BYTES / 2];
     relayed->shared->random.fill(relayed->shared->random.self, bytes, sizeof(bytes));
-    for (size_t i = 0; i < sizeof(bytes); i++) {
-        relayed->id[2 * i] = digits[bytes[i] >> 4];
-        relayed->id[2 * i + 1] = digits[bytes[i] & 0xf];
-    }
+    hex_put_bytes(relayed->id, bytes, sizeof(bytes));
 }
 
 struct exchange *relay_exchange_open(struct client_conn *conn)

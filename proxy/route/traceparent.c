@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#include "proxy/base/hex.h"
+
 /* VV-TTTTTTTTTTTTTTTTTTTTTTTTTTTTTTTT-PPPPPPPPPPPPPPPP-FF
  * 0  3                                36               53  */
 enum { VERSION_AT = 0, TRACE_AT = 3, PARENT_AT = 36, FLAGS_AT = 53, PARENT_ID_BYTES = 16 };
@@ -58,15 +60,6 @@ bool traceparent_parse(slice value, slice *trace_id)
     return true;
 }
 
-static void put_hex(char *out, const uint8_t *bytes, size_t count)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < count; i++) {
-        out[2 * i] = digits[bytes[i] >> 4];
-        out[2 * i + 1] = digits[bytes[i] & 0xf];
-    }
-}
-
 void traceparent_make(const struct random_source *random, char *out)
 {
     uint8_t trace[TRACE_ID_BYTES / 2];
@@ -77,8 +70,8 @@ void traceparent_make(const struct random_source *random, char *out)
     trace[sizeof(trace) - 1] |= 1;
     parent[sizeof(parent) - 1] |= 1;
     memcpy(out, "00-", 3);
-    put_hex(out + TRACE_AT, trace, sizeof(trace));
+    hex_put_bytes(out + TRACE_AT, trace, sizeof(trace));
     out[PARENT_AT - 1] = '-';
-    put_hex(out + PARENT_AT, parent, sizeof(parent));
+    hex_put_bytes(out + PARENT_AT, parent, sizeof(parent));
     memcpy(out + FLAGS_AT - 1, "-01", 3);
 }
