@@ -151,7 +151,8 @@ static enum status received(struct stream *stream, ssize_t got, size_t room, siz
         /* A short read has emptied the socket: the next event tells of more, so no call is spent
          * on hearing EAGAIN. Unless an end waits, which was told together with these bytes. */
         stream->is_readable = *moved == room || stream->has_hangup;
-        if (!stream->is_readable && stream->phase == PHASE_OPEN) {
+        if (!stream->is_readable &&
+            (stream->phase == PHASE_OPEN || stream->phase == PHASE_HANDSHAKE)) {
             deadline_arm(&stream->later, stream->loop, PROBE_MS, on_probe, stream);
         }
         return STATUS_OK;

@@ -52,8 +52,8 @@ struct stream {
     struct watch watch;
     struct loop_post post_flush;
     struct loop_post post_step; /* goes on with a parked handshake; at the end: frees */
-    /* HANDSHAKE: tries again for a job. OPEN: asks the socket again after the last bytes.
-     * LINGERING: the end. */
+    /* HANDSHAKE, OPEN: asks the socket again after the last bytes. HANDSHAKE: tries again for a
+     * job. LINGERING: the end. */
     struct deadline later;
 };
 

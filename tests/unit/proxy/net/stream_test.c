@@ -289,6 +289,20 @@ static void answers_plaintext_on_a_tls_port_in_clear(void **state)
     }
 }
 
+static void finds_the_reset_that_came_with_half_a_hello(void **state)
+{
+    static const char half[] = "\x16\x03\x01\x02\x00\x01";
+    struct rig *rig = *state;
+    rig_pair(rig, false);
+    end_start_tls(&rig->server);
+    int client = rig->client.stream->descriptor;
+    assert_int_equal(send(client, half, sizeof(half) - 1, 0), (int)sizeof(half) - 1);
+    stream_reset(rig->client.stream);
+    rig->client.stream = NULL;
+    assert_true(rig_run(rig, LIMIT_MS, server_failed));
+    assert_int_equal(rig->server.failure, STREAM_RESET);
+}
+
 static bool server_has_ten(const struct rig *rig)
 {
     return rig->server.got_len >= 10;
@@ -500,6 +514,7 @@ int main(void)
         STREAM_TEST(reports_a_missing_close_notify_after_the_bytes),
         STREAM_TEST(reports_a_reset),
         STREAM_TEST(finds_the_reset_that_came_with_the_last_bytes),
+        STREAM_TEST(finds_the_reset_that_came_with_half_a_hello),
         STREAM_TEST(refuses_a_record_that_was_changed),
         STREAM_TEST(a_write_after_the_peer_closed_fails),
         STREAM_TEST(answers_plaintext_on_a_tls_port_in_clear),
