@@ -59,7 +59,8 @@ class Instance:
         self.file = folder / "sallyport.yaml"
         self.file.write_text(configuration.format(folder=folder, port=self.port, **values))
 
-    def start(self):
+    def start(self, to_pipe=False):
+        """Its log goes to the file `log`, or comes out of process.stderr."""
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-noenc", "-sha256", "-days", "30",
              "-keyout", self.folder / "key.pem", "-out", self.folder / "chain.pem", "-subj",
@@ -68,7 +69,8 @@ class Instance:
             check=True, stderr=subprocess.DEVNULL)
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen([self.binary, "run", "-c", self.file],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=subprocess.PIPE if to_pipe else log,
                                             start_new_session=True)
         end = time.monotonic() + START_SECONDS
         while self.status() is None or not self.status()["ready"]:
