@@ -42,7 +42,8 @@ struct http1_server {
     enum tx_state tx;
     bool is_tunnel;
     bool is_pumping;
-    bool is_last; /* close after this exchange */
+    bool is_last;      /* close after this exchange */
+    bool is_continued; /* 100 (Continue) was sent, or nobody asked for it */
     uint64_t requests;
     uint64_t head_began_us;
     struct deadline deadline;
@@ -140,8 +141,10 @@ static const struct server_codec_calls codec_calls = {
 
 static bool waits_for_body(const struct http1_server *server)
 {
-    return server->rx == RX_BODY && !server->is_tunnel &&
-           buffer_is_empty(&server->exchange->request_body.bytes);
+    const struct body *body = &server->exchange->request_body;
+    bool may_begin = server->is_continued || body->moved_in > 0;
+    return server->rx == RX_BODY && !server->is_tunnel && may_begin &&
+           buffer_is_empty(&body->bytes);
 }
 
 /* A large write goes past the stream's own buffer, and a small one may still gather there. */
@@ -300,6 +303,8 @@ static void begin_request(struct http1_server *server, size_t head_len)
     bool has_body = framing->kind == FRAMING_STREAMED ||
                     (framing->kind == FRAMING_LENGTH && framing->length > 0);
     server->rx = has_body ? RX_BODY : RX_DONE;
+    /* A client that waits for 100 (Continue) is not slow (RFC 9110 §10.1.1). */
+    server->is_continued = !exchange->request->expects_continue;
     body_attach_producer(&exchange->request_body, on_request_room, server);
     if (!has_body && exchange->request->upgrade.len == 0) {
         body_end(&exchange->request_body);
@@ -420,7 +425,7 @@ static void pump_in(struct http1_server *server)
     if (server->is_pumping) {
         return;
     }
-    enum { STEPS_MAX = 64 }; /* then others have their turn */
+    enum { STEPS_MAX = 16 }; /* of up to 256 KiB each: then others have their turn */
     server->is_pumping = true;
     int steps = 0;
     while (server->stream != NULL && steps < STEPS_MAX && step_in(server)) {
@@ -428,7 +433,7 @@ static void pump_in(struct http1_server *server)
     }
     server->is_pumping = false;
     if (server->stream != NULL && steps == STEPS_MAX) {
-        loop_post(server->start.loop, &server->post_pump);
+        loop_post_next_turn(server->start.loop, &server->post_pump);
     }
     if (server->stream != NULL && server->rx == RX_BODY && !deadline_is_armed(&server->deadline)) {
         arm(server);
@@ -518,6 +523,7 @@ static void interim(struct responder *responder, const struct message *message)
         return; /* RFC 9110 §15.2: HTTP/1.0 has no interim responses */
     }
     const struct http1_sending sending = {0};
+    server->is_continued = true;
     if (sender_stage_response(&server->sender, message, &sending) != FAULT_NONE) {
         return;
     }

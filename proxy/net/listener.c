@@ -56,6 +56,7 @@ enum status listener_open(struct listener *listener, struct loop *loop, int desc
 
 void listener_pause(struct listener *listener)
 {
+    deadline_disarm(&listener->retry); /* only whoever paused decides when to go on */
     if (!listener->is_paused) {
         listener->is_paused = true;
         watch_close(&listener->watch);

@@ -26,9 +26,11 @@ struct signal_watch {
 struct loop {
     struct event_base *base;
     bool is_stopping;
+    size_t holds;
     bool is_now_old; /* waiting since now_us was read */
     uint64_t now_us;
     struct list posts;
+    struct list next_posts; /* of the next turn */
     struct list flushes;
     struct list reaps;
     struct turn_end_call turn_end[TURN_END_CALLS_MAX];
@@ -68,6 +70,7 @@ struct loop *loop_new(void)
         return NULL;
     }
     list_init(&loop->posts);
+    list_init(&loop->next_posts);
     list_init(&loop->flushes);
     list_init(&loop->reaps);
     timer_lists_init(&loop->timers);
@@ -137,13 +140,18 @@ static void arm_tick(struct loop *loop)
 static void run_turn(struct loop *loop)
 {
     enum { POST_ROUNDS_MAX = 16 };
-    bool has_posts = !list_is_empty(&loop->posts) || !list_is_empty(&loop->flushes);
+    bool has_posts = !list_is_empty(&loop->posts) || !list_is_empty(&loop->flushes) ||
+                     !list_is_empty(&loop->next_posts);
     arm_tick(loop);
     loop->is_now_old = true;
     /* Without EVLOOP_ONCE it would stay for as long as descriptors are ready. */
     (void)event_base_loop(loop->base, EVLOOP_ONCE | (has_posts ? EVLOOP_NONBLOCK : 0));
     loop->is_now_old = true;
     wake(loop);
+    for (struct list_link *link = list_take_first(&loop->next_posts); link != NULL;
+         link = list_take_first(&loop->next_posts)) {
+        list_append(&loop->posts, link);
+    }
     /* Flushing can make an end that others wait for, and they post again; what does not settle in
      * a few rounds goes on in the next turn, after the sockets had theirs. */
     for (int round = 0; round < POST_ROUNDS_MAX; round++) {
@@ -210,6 +218,11 @@ void loop_post(struct loop *loop, struct loop_post *post)
     post_into(&loop->posts, post);
 }
 
+void loop_post_next_turn(struct loop *loop, struct loop_post *post)
+{
+    post_into(&loop->next_posts, post);
+}
+
 void loop_unpost(struct loop_post *post)
 {
     list_remove(&post->link);
@@ -223,6 +236,21 @@ void loop_post_flush(struct loop *loop, struct loop_post *post)
 void loop_post_reap(struct loop *loop, struct loop_post *post)
 {
     post_into(&loop->reaps, post);
+}
+
+void loop_hold(struct loop *loop)
+{
+    loop->holds++;
+}
+
+void loop_unhold(struct loop *loop)
+{
+    loop->holds--;
+}
+
+bool loop_is_held(const struct loop *loop)
+{
+    return loop->holds > 0;
 }
 
 void loop_reap(struct loop *loop)

@@ -55,12 +55,22 @@ struct loop_post {
 void loop_post(struct loop *loop, struct loop_post *post);
 void loop_unpost(struct loop_post *post);
 
+/* The same in the next turn, after the sockets had theirs: for whoever has had enough of this one.
+ */
+void loop_post_next_turn(struct loop *loop, struct loop_post *post);
+
 /* The same, but after everything that was posted, just before the loop frees and waits: streams
  * flush there. */
 void loop_post_flush(struct loop *loop, struct loop_post *post);
 
 /* The same, at the very end of the turn: for freeing. */
 void loop_post_reap(struct loop *loop, struct loop_post *post);
+
+/* Counts objects that nobody owns any more but that still have something to say (streams
+ * that linger with unsent bytes): a process that drains ends when there are none. */
+void loop_hold(struct loop *loop);
+void loop_unhold(struct loop *loop);
+bool loop_is_held(const struct loop *loop);
 
 /* Frees now what waits for the end of the turn. Only for whoever ends for good, outside of any
  * callback. */

@@ -303,6 +303,15 @@ enum status stream_write(struct stream *stream, slice bytes, size_t *taken)
                                : write_plain(stream, bytes, taken);
 }
 
+/* A lingering stream has said all: what is left is to hear the peer's end. */
+static void let_loop_go(struct stream *stream)
+{
+    if (stream->holds_loop) {
+        stream->holds_loop = false;
+        loop_unhold(stream->loop);
+    }
+}
+
 static void send_fin(struct stream *stream)
 {
     if (!stream->is_finishing || stream->is_finished) {
@@ -310,6 +319,7 @@ static void send_fin(struct stream *stream)
     }
     stream->is_finished = true;
     (void)shutdown(stream->descriptor, SHUT_WR);
+    let_loop_go(stream);
     if (stream->phase == PHASE_LINGERING) {
         deadline_arm(&stream->later, stream->loop, stream->linger_ms, on_linger_deadline, stream);
     }
@@ -518,6 +528,8 @@ void stream_linger(struct stream *stream)
         return;
     }
     stream_finish(stream);
+    stream->holds_loop = true;
+    loop_hold(stream->loop);
     stream->phase = PHASE_LINGERING;
     stream->events = NULL;
     stream->linger_sent_bytes = (uint32_t)stream->sent_bytes;
@@ -548,6 +560,7 @@ static void release(struct stream *stream)
     watch_close(&stream->watch);
     (void)close(stream->descriptor);
     stream->descriptor = -1;
+    let_loop_go(stream);
     stream->phase = PHASE_CLOSED;
     stream->events = NULL;
     if (!stream->is_parked) {

@@ -41,6 +41,7 @@ struct stream {
     enum stream_failure failure;
     uint8_t linger_sends; /* how often its deadline was put off */
     bool has_ended;       /* lingering: the peer sends no more */
+    bool holds_loop;      /* lingering with unsent bytes (loop_hold) */
     bool is_readable;     /* the socket may have bytes: edge-triggered events tell only once */
     bool is_writable;     /* the socket took everything last time */
     bool has_hangup;      /* a FIN or an error waits behind the bytes */

@@ -20,6 +20,7 @@
 enum {
     DESCRIPTORS_RESERVED = 64, /* for logs, channels, DNS, and what libraries open */
     CONNS_LEAST = 16,
+    SETTLE_MS = 100,
 };
 
 struct relay {
@@ -31,6 +32,8 @@ struct relay {
     size_t entry_count;
     bool is_paused;
     struct deadline drain;
+    struct deadline settle; /* looks again whether the last responses have left */
+    bool is_overdue;        /* the drain's time is over */
     struct loop_post post_drained;
     void (*on_drained)(void *self);
     void *on_drained_self;
@@ -73,6 +76,8 @@ static void resume_entries(struct relay *relay)
     }
 }
 
+static void settle_drain(void *self);
+
 static void on_conn_opened(void *self)
 {
     struct relay *relay = self;
@@ -92,9 +97,7 @@ static void on_conn_closed(void *self)
     shared->conns_open--;
     counter_sub(shared->counters, COUNTER_CONNS_OPEN, 1);
     if (shared->is_draining) {
-        if (shared->conns_open == 0 && relay->on_drained != NULL) {
-            loop_post_reap(shared->loop, &relay->post_drained);
-        }
+        settle_drain(relay);
         return;
     }
     /* Some room first, so that the two do not alternate with every conn. */
@@ -210,6 +213,21 @@ static enum status open_entries(struct relay *relay, const struct relay_start *s
     return STATUS_OK;
 }
 
+/* Drained means: no conn is open, and no last response is still on its way (a stream that lingers),
+ * unless the time for that is over too. */
+static void settle_drain(void *self)
+{
+    struct relay *relay = self;
+    if (relay->shared.conns_open > 0 || relay->on_drained == NULL) {
+        return;
+    }
+    if (loop_is_held(relay->shared.loop) && !relay->is_overdue) {
+        deadline_arm(&relay->settle, relay->shared.loop, SETTLE_MS, settle_drain, relay);
+        return;
+    }
+    loop_post_reap(relay->shared.loop, &relay->post_drained);
+}
+
 static void on_drained_post(void *self)
 {
     struct relay *relay = self;
@@ -262,7 +280,9 @@ static void on_drain_deadline(void *self)
     struct relay *relay = self;
     LOG_EVENT(relay->shared.log, LOG_WARN, "drain_deadline",
               log_number("conns", (int64_t)relay->shared.conns_open));
+    relay->is_overdue = true;
     close_conns(relay);
+    settle_drain(relay);
 }
 
 void relay_drain(struct relay *relay, void (*on_drained)(void *self), void *self)
@@ -273,12 +293,9 @@ void relay_drain(struct relay *relay, void (*on_drained)(void *self), void *self
     for (size_t i = 0; i < relay->entry_count; i++) {
         entry_drain(&relay->entries[i]);
     }
-    if (relay->shared.conns_open == 0) {
-        loop_post_reap(relay->shared.loop, &relay->post_drained);
-        return;
-    }
     deadline_arm(&relay->drain, relay->shared.loop, relay->shared.config->timeouts.drain_ms,
                  on_drain_deadline, relay);
+    settle_drain(relay);
 }
 
 void relay_free(struct relay *relay)
@@ -288,6 +305,7 @@ void relay_free(struct relay *relay)
     }
     relay->on_drained = NULL;
     deadline_disarm(&relay->drain);
+    deadline_disarm(&relay->settle);
     relay->shared.is_draining = true;
     for (size_t i = 0; i < relay->entry_count; i++) {
         entry_fini(&relay->entries[i]);

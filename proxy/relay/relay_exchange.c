@@ -194,8 +194,10 @@ static enum status rule_response(struct relay_exchange *relayed)
 static void abandon(struct relay_exchange *relayed)
 {
     struct responder *responder = relayed->exchange.responder;
-    exchange_account(relayed);
-    relayed->is_logged = true;
+    if (!relayed->is_logged) {
+        relayed->is_logged = true;
+        exchange_account(relayed);
+    }
     if (responder != NULL) {
         responder->calls->abandon(responder);
     }

@@ -87,7 +87,9 @@ static enum status open_identity(struct relay_tls *tls, size_t index, struct rel
     }
     struct bytes staple = file_bytes(tls, &config->ocsp);
     if (staple.len > 0 && !identity_staple(tls->identities[index], staple, time(NULL), &why)) {
-        return refuse(error, &config->ocsp.place, "certificate %s: %s", config->name, why.text);
+        /* A response that has run out must not stop the start: clients do without one. */
+        LOG_EVENT(tls->start->log, LOG_WARN, "ocsp_not_stapled",
+                  log_text("certificate", config->name), log_text("reason", why.text));
     }
     return STATUS_OK;
 }

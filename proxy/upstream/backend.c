@@ -154,8 +154,9 @@ enum status backend_take_another(struct checkout *checkout, struct requester **r
     if (checkout->is_reused && last != BALANCE_NONE) {
         checkout->tried &= ~balance_mark(0, last);
     }
-    checkout->retries++;
-    return attempt(checkout, requester, fault);
+    enum status status = attempt(checkout, requester, fault);
+    checkout->retries += status != STATUS_REFUSED ? 1U : 0U;
+    return status;
 }
 
 struct backend_place backend_take_place(struct checkout *checkout)
