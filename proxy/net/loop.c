@@ -89,15 +89,20 @@ struct loop *loop_new(void)
     return loop;
 }
 
+static void move_all(struct list *from, struct list *to)
+{
+    for (struct list_link *link = list_take_first(from); link != NULL;
+         link = list_take_first(from)) {
+        list_append(to, link);
+    }
+}
+
 static void run_list(struct list *list)
 {
     /* Only what stands in the list now: what is posted meanwhile waits for the next round. */
     struct list batch;
     list_init(&batch);
-    for (struct list_link *link = list_take_first(list); link != NULL;
-         link = list_take_first(list)) {
-        list_append(&batch, link);
-    }
+    move_all(list, &batch);
     for (struct list_link *link = list_take_first(&batch); link != NULL;
          link = list_take_first(&batch)) {
         struct loop_post *post = LIST_OBJECT(link, struct loop_post, link);
@@ -142,16 +147,17 @@ static void run_turn(struct loop *loop)
     enum { POST_ROUNDS_MAX = 16 };
     bool has_posts = !list_is_empty(&loop->posts) || !list_is_empty(&loop->flushes) ||
                      !list_is_empty(&loop->next_posts);
+    /* What is put off from here on is for the turn after this one. */
+    struct list due;
+    list_init(&due);
+    move_all(&loop->next_posts, &due);
     arm_tick(loop);
     loop->is_now_old = true;
     /* Without EVLOOP_ONCE it would stay for as long as descriptors are ready. */
     (void)event_base_loop(loop->base, EVLOOP_ONCE | (has_posts ? EVLOOP_NONBLOCK : 0));
     loop->is_now_old = true;
     wake(loop);
-    for (struct list_link *link = list_take_first(&loop->next_posts); link != NULL;
-         link = list_take_first(&loop->next_posts)) {
-        list_append(&loop->posts, link);
-    }
+    move_all(&due, &loop->posts);
     /* Flushing can make an end that others wait for, and they post again; what does not settle in
      * a few rounds goes on in the next turn, after the sockets had theirs. */
     for (int round = 0; round < POST_ROUNDS_MAX; round++) {

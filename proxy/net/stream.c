@@ -528,8 +528,10 @@ void stream_linger(struct stream *stream)
         return;
     }
     stream_finish(stream);
-    stream->holds_loop = true;
-    loop_hold(stream->loop);
+    if (stream->is_finishing && !stream->is_finished) {
+        stream->holds_loop = true;
+        loop_hold(stream->loop);
+    }
     stream->phase = PHASE_LINGERING;
     stream->events = NULL;
     stream->linger_sent_bytes = (uint32_t)stream->sent_bytes;

@@ -32,6 +32,7 @@ struct relay {
     size_t entry_count;
     bool is_paused;
     struct deadline drain;
+    struct loop_post post_settle;
     struct deadline settle; /* looks again whether the last responses have left */
     bool is_overdue;        /* the drain's time is over */
     struct loop_post post_drained;
@@ -97,7 +98,8 @@ static void on_conn_closed(void *self)
     shared->conns_open--;
     counter_sub(shared->counters, COUNTER_CONNS_OPEN, 1);
     if (shared->is_draining) {
-        settle_drain(relay);
+        /* What this turn has still to say leaves at its end. */
+        loop_post_next_turn(shared->loop, &relay->post_settle);
         return;
     }
     /* Some room first, so that the two do not alternate with every conn. */
@@ -246,6 +248,7 @@ enum status relay_open(struct relay **out, const struct relay_start *start,
     if (relay == NULL) {
         return STATUS_NOMEM;
     }
+    relay->post_settle = (struct loop_post){.run = settle_drain, .self = relay};
     relay->post_drained = (struct loop_post){.run = on_drained_post, .self = relay};
     set_shared(relay, start);
     enum status status = set_upstream(relay, start);
@@ -321,6 +324,7 @@ void relay_free(struct relay *relay)
     relay_tls_close(relay->tls);
     relay_exchange_free_all(&relay->shared);
     loop_unpost(&relay->post_drained);
+    loop_unpost(&relay->post_settle);
     free(relay);
 }
 
