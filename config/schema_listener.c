@@ -159,7 +159,8 @@ static const struct schema_key LISTENER_KEYS[] = {
      .required = true,
      LIST_AT(listener, addresses, address_count),
      .doc = "Where to listen: `IP:PORT`, `[IP6]:PORT` or `unix:/PATH`. `[::]` takes IPv4 as "
-            "well."},
+            "well. A unix socket may be connected to by every local user, as a loopback address "
+            "may; the mode of its folder says who gets that far."},
     {.name = "mode",
      .type = SCHEMA_CHOICE,
      CHOICES(MODES),

@@ -12,6 +12,8 @@
 
 #include "proxy/admin/local_socket.h"
 
+/* Open to every local user, as a loopback address is: who connects is mostly another user than ours
+ * (0660 would shut out a front proxy that is not in our group). The folder's mode limits it. */
 enum { LISTENER_PATH_MODE = 0666 };
 
 struct listen_address {

@@ -88,8 +88,7 @@ static void keep(struct staples *staples, struct staple *staple, int descriptor,
     }
     staple->response = descriptor;
     staple->ask_at = facts->refresh_at;
-    staple->ends_at =
-        facts->next_update == 0 ? time(NULL) + 2 * OCSP_RETRY_SECONDS : facts->next_update;
+    staple->ends_at = facts->usable_until;
     LOG_EVENT(log_of(staples), facts->status == OCSP_GOOD ? LOG_INFO : LOG_ERROR, "ocsp_response",
               log_text("certificate", name_of(staples, staple)),
               log_text("status", ocsp_status_name(facts->status)),

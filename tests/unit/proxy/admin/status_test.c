@@ -1,0 +1,126 @@
+/* tests/unit/proxy/admin/status_test.c · SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/admin/status.h"
+
+#include <jansson.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+static struct instance_status plain(void)
+{
+    return (struct instance_status){.config = "/etc/x.yaml", .pid = 7, .is_ready = true};
+}
+
+static json_t *json_of(const struct instance_status *status)
+{
+    char *text = instance_status_to_json(status);
+    assert_non_null(text);
+    assert_null(strchr(text, '\n'));
+    json_t *json = json_loads(text, 0, NULL);
+    assert_non_null(json);
+    free(text);
+    return json;
+}
+
+static const char *text_of(const json_t *json, const char *key)
+{
+    return json_string_value(json_object_get(json, key));
+}
+
+static void state_and_readiness_agree(void **state)
+{
+    (void)state;
+    static const struct {
+        bool is_ready;
+        bool is_draining;
+        const char *state;
+        bool ready;
+    } ROWS[] = {
+        {false, false, "starting", false},
+        {true, false, "ready", true},
+        {true, true, "draining", false},
+        {false, true, "draining", false},
+    };
+    for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+        struct instance_status status = plain();
+        status.is_ready = ROWS[i].is_ready;
+        status.is_draining = ROWS[i].is_draining;
+        json_t *json = json_of(&status);
+        assert_string_equal(text_of(json, "state"), ROWS[i].state);
+        assert_int_equal(json_is_true(json_object_get(json, "ready")), ROWS[i].ready);
+        json_decref(json);
+    }
+}
+
+static void report_mode_is_told(void **state)
+{
+    (void)state;
+    struct instance_status status = plain();
+    status.violations = 2;
+    for (int i = 0; i < 2; i++) {
+        status.is_report_mode = i == 1;
+        json_t *json = json_of(&status);
+        assert_string_equal(text_of(json, "mode"), i == 1 ? "report" : "strict");
+        assert_int_equal(json_integer_value(json_object_get(json, "violations")), 2);
+        json_decref(json);
+    }
+}
+
+static void lists_hold_what_was_gathered(void **state)
+{
+    (void)state;
+    const struct status_child children[] = {
+        {.role = "keyholder", .pid = -1, .restarts = 3},
+        {.role = "worker 1", .pid = 12, .is_ready = true},
+    };
+    const struct status_listener listeners[] = {{"web", "[::]:8443"}};
+    const struct status_certificate certificates[] = {
+        {.name = "web", .file = "a.pem", .expires = (int64_t)time(NULL) + 10 * 86400 + 60}};
+    const char *const notices[] = {"a \"quoted\" notice"};
+    struct instance_status status = plain();
+    status.children = children;
+    status.child_count = 2;
+    status.listeners = listeners;
+    status.listener_count = 1;
+    status.certificates = certificates;
+    status.certificate_count = 1;
+    status.notices = notices;
+    status.notice_count = 1;
+    json_t *json = json_of(&status);
+    const json_t *keyholder = json_array_get(json_object_get(json, "processes"), 0);
+    assert_true(json_is_null(json_object_get(keyholder, "pid")));
+    assert_int_equal(json_integer_value(json_object_get(keyholder, "restarts")), 3);
+    assert_null(json_object_get(keyholder, "conns"));
+    const json_t *web = json_array_get(json_object_get(json, "listeners"), 0);
+    assert_string_equal(text_of(web, "address"), "[::]:8443");
+    const json_t *certificate = json_array_get(json_object_get(json, "certificates"), 0);
+    assert_int_equal(json_integer_value(json_object_get(certificate, "days_left")), 10);
+    const json_t *notice = json_array_get(json_object_get(json, "notices"), 0);
+    assert_string_equal(json_string_value(notice), notices[0]);
+    json_decref(json);
+}
+
+static void text_that_is_no_utf8_fails_whole(void **state)
+{
+    (void)state;
+    struct instance_status status = plain();
+    status.config = "/etc/\xff.yaml";
+    char *text = instance_status_to_json(&status);
+    assert_null(text);
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(state_and_readiness_agree),
+        cmocka_unit_test(report_mode_is_told),
+        cmocka_unit_test(lists_hold_what_was_gathered),
+        cmocka_unit_test(text_that_is_no_utf8_fails_whole),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,122 @@
+/* tests/unit/proxy/process/child_test.c · SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/process/child.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct rig {
+    struct loop *loop;
+    struct child child;
+    int respawns;
+    int messages;
+};
+
+static void on_message(void *self, struct child *child, const struct channel_message *message)
+{
+    (void)child;
+    (void)message;
+    ((struct rig *)self)->messages++;
+}
+
+static void on_respawn(void *self, struct child *child)
+{
+    (void)child;
+    ((struct rig *)self)->respawns++;
+}
+
+static int open_rig(void **state)
+{
+    struct rig *rig = calloc(1, sizeof(*rig));
+    const struct child_events events = {
+        .on_message = on_message, .self = rig, .on_respawn = on_respawn, .respawn_self = rig};
+    rig->loop = loop_new();
+    child_init(&rig->child, rig->loop, "worker 1", 0, &events);
+    *state = rig;
+    return 0;
+}
+
+static int close_rig(void **state)
+{
+    struct rig *rig = *state;
+    child_end(&rig->child);
+    loop_free(rig->loop);
+    free(rig);
+    return 0;
+}
+
+static void a_new_child_is_down_and_knows_its_title(void **state)
+{
+    struct rig *rig = *state;
+    assert_true(child_is_down(&rig->child));
+    assert_string_equal(rig->child.role, "worker 1");
+    assert_string_equal(rig->child.title, "sallyport: worker 1");
+    assert_false(child_send(&rig->child, &(struct channel_message){.kind = CHANNEL_DRAIN}));
+}
+
+static void a_child_that_keeps_failing_waits_longer_each_time(void **state)
+{
+    struct rig *rig = *state;
+    static const uint64_t DELAYS_MS[] = {0, 100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000};
+    for (size_t i = 0; i < sizeof(DELAYS_MS) / sizeof(DELAYS_MS[0]); i++) {
+        rig->child.state = CHILD_STARTING;
+        child_on_exit(&rig->child);
+        assert_int_equal(child_respawn_later(&rig->child), DELAYS_MS[i]);
+    }
+    assert_int_equal(rig->respawns, 1); /* the others wait */
+}
+
+static void a_child_that_had_run_for_a_while_is_started_at_once(void **state)
+{
+    struct rig *rig = *state;
+    rig->child.failures = 7;
+    rig->child.state = CHILD_READY;
+    rig->child.started_ms = loop_now_ms(rig->loop) - 1000;
+    child_on_exit(&rig->child);
+    assert_int_equal(child_respawn_later(&rig->child), 0);
+    assert_int_equal(rig->respawns, 1);
+    assert_int_equal(rig->child.restarts, 1);
+}
+
+static void a_child_that_died_just_after_ready_failed(void **state)
+{
+    struct rig *rig = *state;
+    for (int i = 0; i < 2; i++) {
+        rig->child.state = CHILD_READY;
+        rig->child.started_ms = loop_now_ms(rig->loop);
+        child_on_exit(&rig->child);
+    }
+    assert_int_equal(rig->child.failures, 2);
+}
+
+static void its_last_words_are_heard(void **state)
+{
+    struct rig *rig = *state;
+    int other = -1;
+    assert_int_equal(channel_pair(&rig->child.channel, &other), STATUS_OK);
+    assert_int_equal(channel_send(other, &(struct channel_message){.kind = CHANNEL_FAILED,
+                                                                   .payload = slice_of("why")}),
+                     STATUS_OK);
+    (void)close(other);
+    child_on_exit(&rig->child);
+    assert_int_equal(rig->messages, 1);
+    assert_int_equal(rig->child.channel, -1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, close_rig)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_new_child_is_down_and_knows_its_title),
+        TEST(a_child_that_keeps_failing_waits_longer_each_time),
+        TEST(a_child_that_had_run_for_a_while_is_started_at_once),
+        TEST(a_child_that_died_just_after_ready_failed),
+        TEST(its_last_words_are_heard),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
