@@ -223,8 +223,9 @@ static enum status send_both(struct stream *stream, slice more, size_t *taken)
     bool has_both = held.len > 0 && more.len > 0;
     const struct iovec *only = held.len > 0 ? &parts[0] : &parts[1];
     const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-    ssize_t sent = has_both ? sendmsg(stream->descriptor, &message, MSG_NOSIGNAL)
-                            : send(stream->descriptor, only->iov_base, only->iov_len, MSG_NOSIGNAL);
+    int flags = MSG_NOSIGNAL | (stream->has_more ? MSG_MORE : 0);
+    ssize_t sent = has_both ? sendmsg(stream->descriptor, &message, flags)
+                            : send(stream->descriptor, only->iov_base, only->iov_len, flags);
     *taken = 0;
     if (sent < 0 && (errno == EAGAIN || errno == EINTR)) {
         stream->is_writable = errno == EINTR;

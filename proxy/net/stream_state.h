@@ -44,6 +44,7 @@ struct stream {
     bool holds_loop;      /* lingering with unsent bytes (loop_hold) */
     bool is_readable;     /* the socket may have bytes: edge-triggered events tell only once */
     bool is_writable;     /* the socket took everything last time */
+    bool has_more;        /* another full record follows at once: the kernel may wait for it */
     bool has_hangup;      /* a FIN or an error waits behind the bytes */
     bool wants_writable;  /* a write was cut short */
     bool is_finishing;    /* end the sending side when tx is empty */

@@ -382,9 +382,16 @@ static size_t record_limit(struct stream *stream, size_t len)
     return is_beginning ? RECORD_FIRST_BYTES : RECORD_PLAINTEXT_BYTES;
 }
 
+/* Room in tx for the records of `len` more bytes, or for as many as fit. */
+static bool reserve_records(struct stream *stream, size_t len)
+{
+    size_t all = len + (len / RECORD_FIRST_BYTES + 1) * RECORD_OVERHEAD_BYTES;
+    size_t most = BUFFER_LARGE_BYTES - buffer_len(&stream->tx);
+    return buffer_reserve(&stream->tx, loop_buffer_pool(stream->loop), all < most ? all : most);
+}
+
 enum status stream_tls_write(struct stream *stream, slice bytes, size_t *taken)
 {
-    struct buffer_pool *pool = loop_buffer_pool(stream->loop);
     ERR_clear_error();
     while (*taken < bytes.len) {
         slice rest = slice_from(bytes, *taken);
@@ -394,13 +401,16 @@ enum status stream_tls_write(struct stream *stream, slice bytes, size_t *taken)
             stream->wants_writable = true;
             return STATUS_AGAIN;
         }
-        size_t all = rest.len + (rest.len / RECORD_FIRST_BYTES + 1) * RECORD_OVERHEAD_BYTES;
-        size_t most = BUFFER_LARGE_BYTES - buffer_len(&stream->tx);
-        if (!buffer_reserve(&stream->tx, pool, all < most ? all : most)) {
+        /* Full records leave by themselves while the socket takes them; all others gather. */
+        bool gathers = len < RECORD_PLAINTEXT_BYTES || !stream->is_writable;
+        if (gathers && !reserve_records(stream, rest.len)) {
             return stream_break(stream, STREAM_NO_MEMORY, "no_memory");
         }
         size_t written = 0;
-        if (SSL_write_ex(stream->ssl, rest.at, len, &written) != 1) {
+        stream->has_more = rest.len > len;
+        int result = SSL_write_ex(stream->ssl, rest.at, len, &written);
+        stream->has_more = false;
+        if (result != 1) {
             ERR_clear_error();
             return stream_break(stream, STREAM_RECORD_REFUSED, "write");
         }
