@@ -1,7 +1,7 @@
 /* proxy/net/stream.c
  *
- * The socket side of a stream: connecting, receiving, gathering and flushing, half-closing,
- * lingering, closing. The TLS side is in stream_tls.c.
+ * The socket side of a stream: connecting, receiving, gathering and flushing. The TLS side is in
+ * stream_tls.c, how a stream ends in stream_end.c.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -14,23 +14,17 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "crypto/tls_facts.h"
 #include "proxy/base/assert.h"
 #include "proxy/net/stream_state.h"
 
 enum {
-    LINGER_MS = 2000, /* unless the owner says how long */
     PROBE_MS = 1000,
-    LINGER_SEND_MS = 10000, /* while the rest is still leaving: each time some of it must */
-    LINGER_SENDS_MAX = 6,
     DIRECT_SEND_BYTES = 16 * 1024, /* from here on a copy into tx costs more than a call */
 };
 
 static void on_ready(void *self, unsigned events);
 static void flush(void *self);
 static void step(void *self);
-static void discard_input(struct stream *stream);
-static void on_linger_deadline(void *self);
 
 static struct stream *stream_new(struct loop *loop, int descriptor, enum stream_phase phase,
                                  const struct stream_events *events, void *self)
@@ -48,7 +42,7 @@ static struct stream *stream_new(struct loop *loop, int descriptor, enum stream_
     stream->post_flush = (struct loop_post){.run = flush, .self = stream};
     stream->post_step = (struct loop_post){.run = step, .self = stream};
     stream->is_writable = phase == PHASE_OPEN;
-    stream->linger_ms = LINGER_MS;
+    stream->linger_ms = STREAM_LINGER_MS;
     if (watch_open(&stream->watch, loop, descriptor, WATCH_READ | WATCH_WRITE | WATCH_CLOSED,
                    on_ready, stream) != STATUS_OK) {
         free(stream);
@@ -248,6 +242,12 @@ static enum status send_both(struct stream *stream, slice more, size_t *taken)
     return stream->is_writable ? STATUS_OK : STATUS_AGAIN;
 }
 
+enum status stream_send_rest(struct stream *stream)
+{
+    size_t taken = 0;
+    return send_both(stream, (slice){"", 0}, &taken);
+}
+
 bool stream_queue(struct stream *stream, slice bytes)
 {
     if (stream->phase == PHASE_CLOSED || stream->is_unsendable ||
@@ -304,28 +304,6 @@ enum status stream_write(struct stream *stream, slice bytes, size_t *taken)
                                : write_plain(stream, bytes, taken);
 }
 
-/* A lingering stream has said all: what is left is to hear the peer's end. */
-static void let_loop_go(struct stream *stream)
-{
-    if (stream->holds_loop) {
-        stream->holds_loop = false;
-        loop_unhold(stream->loop);
-    }
-}
-
-static void send_fin(struct stream *stream)
-{
-    if (!stream->is_finishing || stream->is_finished) {
-        return;
-    }
-    stream->is_finished = true;
-    (void)shutdown(stream->descriptor, SHUT_WR);
-    let_loop_go(stream);
-    if (stream->phase == PHASE_LINGERING) {
-        deadline_arm(&stream->later, stream->loop, stream->linger_ms, on_linger_deadline, stream);
-    }
-}
-
 /* Nothing can be sent any more: the owner hears of it where it waits. */
 static void tell_unsendable(struct stream *stream)
 {
@@ -355,16 +333,15 @@ static void flush(void *self)
     if (stream->phase == PHASE_CLOSED || stream->failure != STREAM_FINE) {
         return;
     }
-    size_t taken = 0;
     if (!buffer_is_empty(&stream->tx) && stream->is_writable &&
-        send_both(stream, (slice){"", 0}, &taken) == STATUS_BROKEN) {
+        stream_send_rest(stream) == STATUS_BROKEN) {
         tell_unsendable(stream);
         return;
     }
     if (!buffer_is_empty(&stream->tx)) {
         return;
     }
-    send_fin(stream);
+    stream_send_end(stream);
     if (stream->phase == PHASE_LINGERING && stream->has_ended) {
         stream_close(stream);
         return;
@@ -422,7 +399,7 @@ static void on_ready(void *self, unsigned events)
         }
         break;
     case PHASE_LINGERING:
-        discard_input(stream);
+        stream_discard(stream);
         break;
     case PHASE_CLOSED:
         break;
@@ -448,7 +425,7 @@ static void step(void *self)
         return;
     }
     if (stream->phase == PHASE_LINGERING) {
-        discard_input(stream);
+        stream_discard(stream);
         return;
     }
     if (stream->phase == PHASE_CLOSED && stream_tls_free(stream)) {
@@ -459,149 +436,6 @@ static void step(void *self)
 void stream_read_later(struct stream *stream)
 {
     loop_post(stream->loop, &stream->post_step);
-}
-
-/* ---- the end ---- */
-
-void stream_finish(struct stream *stream)
-{
-    if (stream->is_finishing || stream->failure != STREAM_FINE || stream->is_unsendable) {
-        return;
-    }
-    if (stream->ssl != NULL) {
-        stream_tls_finish(stream);
-    }
-    stream->is_finishing = true;
-    loop_post_flush(stream->loop, &stream->post_flush);
-}
-
-static void on_linger_deadline(void *self)
-{
-    struct stream *stream = self;
-    bool is_moving = (uint32_t)stream->sent_bytes != stream->linger_sent_bytes;
-    if (!buffer_is_empty(&stream->tx) && is_moving && stream->linger_sends++ < LINGER_SENDS_MAX) {
-        stream->linger_sent_bytes = (uint32_t)stream->sent_bytes;
-        deadline_arm(&stream->later, stream->loop, LINGER_SEND_MS, on_linger_deadline, stream);
-        return;
-    }
-    stream_close(stream);
-}
-
-/* Reads what nobody wants: bytes that are unread at close would turn it into a reset, which takes
- * from the peer what we sent last. */
-static void discard_input(struct stream *stream)
-{
-    enum { ROUNDS_MAX = 16 }; /* then others have their turn */
-    size_t room = 0;
-    char *sink = loop_scratch(stream->loop, &room);
-    for (int round = 0; round < ROUNDS_MAX; round++) {
-        size_t moved = 0;
-        enum status status = stream_receive(stream, sink, room, &moved);
-        if (status == STATUS_AGAIN) {
-            return;
-        }
-        if (status == STATUS_END) {
-            /* It may still be reading: what is unsent goes on leaving. */
-            stream->has_ended = true;
-            stream->is_readable = false;
-            if (stream->is_finished) {
-                stream_close(stream);
-            }
-            return;
-        }
-        if (status != STATUS_OK) {
-            stream_close(stream);
-            return;
-        }
-    }
-    loop_post(stream->loop, &stream->post_step);
-}
-
-void stream_set_linger(struct stream *stream, uint64_t linger_ms)
-{
-    stream->linger_ms = linger_ms > 0 ? (uint32_t)linger_ms : 1; /* a deadline of 0 never comes */
-}
-
-void stream_linger(struct stream *stream)
-{
-    if (stream->failure != STREAM_FINE || stream->phase != PHASE_OPEN) {
-        stream_close(stream);
-        return;
-    }
-    stream_finish(stream);
-    if (stream->is_finishing && !stream->is_finished) {
-        stream->holds_loop = true;
-        loop_hold(stream->loop);
-    }
-    stream->phase = PHASE_LINGERING;
-    stream->events = NULL;
-    stream->linger_sent_bytes = (uint32_t)stream->sent_bytes;
-    deadline_arm(&stream->later, stream->loop, LINGER_SEND_MS, on_linger_deadline, stream);
-    if (stream->is_readable) {
-        loop_post(stream->loop, &stream->post_step);
-    }
-}
-
-void stream_refuse_in_clear(struct stream *stream, slice bytes)
-{
-    assert_always(stream->failure == STREAM_NOT_TLS);
-    stream->failure = STREAM_FINE;
-    stream->phase = PHASE_OPEN;
-    buffer_clear(&stream->rx, loop_buffer_pool(stream->loop));
-    (void)stream_tls_free(stream);
-    (void)stream_queue(stream, bytes);
-    stream_linger(stream);
-}
-
-static void release(struct stream *stream)
-{
-    struct buffer_pool *pool = loop_buffer_pool(stream->loop);
-    buffer_clear(&stream->rx, pool);
-    buffer_clear(&stream->tx, pool);
-    deadline_disarm(&stream->later);
-    loop_unpost(&stream->post_flush);
-    watch_close(&stream->watch);
-    (void)close(stream->descriptor);
-    stream->descriptor = -1;
-    let_loop_go(stream);
-    stream->phase = PHASE_CLOSED;
-    stream->events = NULL;
-    if (!stream->is_parked) {
-        loop_unpost(&stream->post_step);
-        loop_post_reap(stream->loop, &stream->post_step);
-    }
-}
-
-/* The socket still works: a failed handshake's alert, which says why, leaves as well. */
-static bool can_send_rest(const struct stream *stream)
-{
-    return stream->failure == STREAM_FINE || stream->failure == STREAM_HANDSHAKE_FAILED ||
-           stream->failure == STREAM_UNVERIFIED || stream->failure == STREAM_RECORD_REFUSED;
-}
-
-void stream_close(struct stream *stream)
-{
-    if (stream->phase == PHASE_CLOSED) {
-        return;
-    }
-    if (stream->failure == STREAM_FINE && stream->phase == PHASE_OPEN && stream->ssl != NULL) {
-        stream_tls_finish(stream);
-    }
-    size_t taken = 0;
-    if (!buffer_is_empty(&stream->tx) && can_send_rest(stream)) {
-        (void)!send_both(stream, (slice){"", 0}, &taken);
-    }
-    release(stream);
-}
-
-void stream_reset(struct stream *stream)
-{
-    if (stream->phase == PHASE_CLOSED) {
-        return;
-    }
-    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-    (void)setsockopt(stream->descriptor, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-    release(stream);
 }
 
 /* ---- facts ---- */

@@ -1,7 +1,7 @@
 /* proxy/net/stream_state.h
  *
- * The inside of a stream, shared by stream.c (socket, flushing, life) and stream_tls.c (records).
- * Nobody else includes it.
+ * The inside of a stream, shared by stream.c (socket, flushing), stream_tls.c (records) and
+ * stream_end.c (finishing, lingering, closing). Nobody else includes it.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -13,6 +13,8 @@
 #include "proxy/net/buffer.h"
 #include "proxy/net/stream.h"
 #include "proxy/net/timer.h"
+
+enum { STREAM_LINGER_MS = 2000 }; /* unless the owner says how long */
 
 enum stream_phase {
     PHASE_CONNECTING,
@@ -74,8 +76,19 @@ bool stream_queue(struct stream *stream, slice bytes);
  * less than one more copy. */
 bool stream_queue_or_send(struct stream *stream, slice bytes);
 
+/* Sends what is queued, as far as the socket takes it: STATUS_OK, STATUS_AGAIN or STATUS_BROKEN. */
+MUST_CHECK enum status stream_send_rest(struct stream *stream);
+
 /* Sets the first failure; later ones are kept out. */
 enum status stream_break(struct stream *stream, enum stream_failure failure, const char *reason);
+
+/* ---- stream_end.c ---- */
+
+/* Ends the sending side, once, if that was asked for. Everything queued has left. */
+void stream_send_end(struct stream *stream);
+
+/* Reads what a peer sends to a lingering stream; closes it when that ends. */
+void stream_discard(struct stream *stream);
 
 /* ---- stream_tls.c ---- */
 
