@@ -145,7 +145,7 @@ static void on_deadline(void *self)
     }
     const struct body *request = &client->exchange->request_body;
     const struct body *response = &client->exchange->response_body;
-    uint64_t sent = stream_sent_bytes(client->stream);
+    uint64_t sent = stream_acknowledged_bytes(client->stream);
     uint64_t received = response->moved_in;
     bool waits_for_client = client->tx == TX_BODY && buffer_is_empty(&request->bytes) &&
                             !stream_is_stalled(client->stream);

@@ -156,7 +156,7 @@ static bool waits_for_reader(const struct http1_server *server)
 static void on_rate_check(struct http1_server *server)
 {
     uint64_t received = server->exchange->request_body.moved_in;
-    uint64_t sent = stream_sent_bytes(server->stream);
+    uint64_t sent = stream_acknowledged_bytes(server->stream);
     const struct server_settings *settings = server->start.settings;
     uint64_t least = settings->minimum_rate * settings->rate_grace_ms / 1000;
     bool is_slow_sender = waits_for_body(server) && received - server->rate_received < least;
@@ -620,6 +620,10 @@ static void on_writable(void *self)
 {
     struct http1_server *server = self;
     if (server->tx != TX_BODY) {
+        /* An interim response found the socket full of the response before. */
+        if (sender_flush(&server->sender, server->stream) == SENDER_BROKEN) {
+            end_server(server, ENDING_CLOSE, FAULT_CLIENT_RESET);
+        }
         return;
     }
     pump_out(server);

@@ -8,9 +8,11 @@
 #include "proxy/net/stream.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -435,7 +437,7 @@ static void step(void *self)
 
 void stream_read_later(struct stream *stream)
 {
-    loop_post(stream->loop, &stream->post_step);
+    loop_post_next_turn(stream->loop, &stream->post_step);
 }
 
 /* ---- facts ---- */
@@ -453,6 +455,15 @@ bool stream_is_stalled(const struct stream *stream)
 uint64_t stream_sent_bytes(const struct stream *stream)
 {
     return stream->sent_bytes;
+}
+
+uint64_t stream_acknowledged_bytes(const struct stream *stream)
+{
+    int queued = 0;
+    if (ioctl(stream->descriptor, SIOCOUTQ, &queued) != 0 || queued < 0) {
+        return stream->sent_bytes;
+    }
+    return stream->sent_bytes - ((uint64_t)queued < stream->sent_bytes ? (uint64_t)queued : 0);
 }
 
 enum stream_failure stream_failure(const struct stream *stream)

@@ -87,7 +87,7 @@ MUST_CHECK enum status stream_start_tls_client(struct stream *stream, struct tls
  * STATUS_END: the peer will send no more. STATUS_BROKEN: see stream_failure. */
 MUST_CHECK enum status stream_read(struct stream *stream, char *at, size_t room, size_t *moved);
 
-/* Calls on_readable later in this turn, whether or not anything new has come: for a new owner, or
+/* Calls on_readable in the next turn, whether or not anything new has come: for a new owner, or
  * one that stopped although there was more. */
 void stream_read_later(struct stream *stream);
 
@@ -124,8 +124,13 @@ bool stream_has_unsent(const struct stream *stream);
  * the turn do not count. */
 bool stream_is_stalled(const struct stream *stream);
 
-/* Bytes that the socket took since the stream began: for the minimum rate of a slow reader. */
+/* Bytes that the socket took since the stream began. */
 uint64_t stream_sent_bytes(const struct stream *stream);
+
+/* Those of them that the peer's side has: for the minimum rate of a slow reader. The socket holds
+ * megabytes and asks for more only when a third of them has left, so what it takes comes in steps
+ * that say little of its peer's pace. A system call. */
+uint64_t stream_acknowledged_bytes(const struct stream *stream);
 
 enum stream_failure stream_failure(const struct stream *stream);
 

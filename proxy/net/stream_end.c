@@ -89,7 +89,7 @@ void stream_discard(struct stream *stream)
             return;
         }
     }
-    loop_post(stream->loop, &stream->post_step);
+    loop_post_next_turn(stream->loop, &stream->post_step);
 }
 
 void stream_set_linger(struct stream *stream, uint64_t linger_ms)

@@ -412,6 +412,9 @@ enum status stream_tls_write(struct stream *stream, slice bytes, size_t *taken)
         stream->has_more = false;
         if (result != 1) {
             ERR_clear_error();
+            if (stream->is_unsendable) {
+                return STATUS_BROKEN; /* what the peer said before can still be read */
+            }
             return stream_break(stream, STREAM_RECORD_REFUSED, "write");
         }
         stream->bulk_bytes += stream->bulk_bytes < BULK_AFTER_BYTES ? (uint32_t)written : 0U;

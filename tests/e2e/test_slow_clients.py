@@ -209,3 +209,18 @@ def test_slow_clients_cost_no_cpu_and_stop_nobody(proxy):
         conn.read_to_end()
         conn.close()
     assert cpu_seconds(worker) - used < 0.5
+
+
+def test_steady_reader_with_a_small_window_is_not_cut(proxy):
+    """The kernel takes megabytes at once and then nothing for a while: the pace that counts is the
+    client's, and this one is far above the minimum."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
+    with sock:
+        sock.settimeout(5)
+        sock.connect(("127.0.0.1", proxy.port("plain")))
+        sock.sendall(b"GET /large HTTP/1.1\r\n" + HOST + b"\r\n")
+        began = time.monotonic()
+        while time.monotonic() - began < 3:
+            assert sock.recv(25 << 10)
+            time.sleep(0.1)

@@ -155,6 +155,25 @@ static void posts_without_end_do_not_stop_the_turns(void **state)
     loop_unpost(&rig->post);
 }
 
+static void on_more_to_do(void *self)
+{
+    struct rig *rig = self;
+    note(rig, "m");
+    loop_post_next_turn(rig->loop, &rig->post);
+}
+
+static void what_is_put_off_runs_once_a_turn(void **state)
+{
+    struct rig *rig = *state;
+    loop_at_turn_end(rig->loop, on_turn_end, rig);
+    rig->post.run = on_more_to_do;
+    loop_post(rig->loop, &rig->post);
+    rig->turns_wanted = 3;
+    loop_run(rig->loop);
+    assert_string_equal(rig->trace, "mememe");
+    loop_unpost(&rig->post);
+}
+
 static void reaps_what_is_left_when_freed(void **state)
 {
     struct rig *rig = *state;
@@ -263,6 +282,7 @@ int main(void)
         LOOP_TEST(takes_a_post_back),
         LOOP_TEST(a_post_may_take_back_the_next),
         LOOP_TEST(posts_without_end_do_not_stop_the_turns),
+        LOOP_TEST(what_is_put_off_runs_once_a_turn),
         LOOP_TEST(reaps_what_is_left_when_freed),
         LOOP_TEST(tells_a_change_once_or_while_it_lasts),
         LOOP_TEST(a_deadline_counts_from_when_it_is_armed),
