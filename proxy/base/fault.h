@@ -46,8 +46,6 @@
     X(UPGRADE_MALFORMED,     "upgrade_malformed",       400, "Upgrade is malformed")                        \
     X(EXPECT_UNKNOWN,        "expect_unknown",          417, "an expectation other than 100-continue")      \
     X(METHOD_REFUSED,        "method_refused",          405, "the method is not allowed here")              \
-    X(BODY_SHORT,            "body_short",              400, "the body ended before its declared length")   \
-    X(BODY_LONG,             "body_long",               400, "the body is longer than declared")            \
     /* limits and deadlines */                                                                              \
     X(LIMIT_HEADER_BYTES,    "limit_header_bytes",      431, "the header section is too large")             \
     X(LIMIT_HEADER_COUNT,    "limit_header_count",      431, "too many field lines")                        \
@@ -69,12 +67,10 @@
     X(CLIENT_RESET,          "client_reset",            0,   "the client reset the connection")                   \
     X(TLS_HANDSHAKE,         "tls_handshake",           0,   "the TLS handshake failed")                    \
     X(TLS_RECORD,            "tls_record",              0,   "a TLS record was refused")                    \
-    X(TLS_TRUNCATED,         "tls_truncated",           0,   "the TLS stream ended without close_notify")   \
     X(PROXY_PROTOCOL,        "proxy_protocol",          0,   "the PROXY protocol header is malformed")      \
     X(PROXY_UNTRUSTED,       "proxy_untrusted",         0,   "a PROXY protocol header from an untrusted address") \
     /* routes and backends */                                                                               \
     X(NO_ROUTE,              "no_route",                404, "no route for this host and path")             \
-    X(MISDIRECTED,           "misdirected",             421, "this host is not served on this connection")        \
     X(BACKEND_NAME,          "backend_name",            502, "the backend's name does not resolve")         \
     X(BACKEND_REFUSED,       "backend_refused",         502, "the backend refused the connection")                \
     X(BACKEND_UNREACHABLE,   "backend_unreachable",     502, "the backend cannot be reached")               \
@@ -86,8 +82,6 @@
     X(BACKEND_HEADER_BYTES,  "backend_header_bytes",    502, "the backend's header section is too large")   \
     X(BACKEND_UPGRADE,       "backend_upgrade",         502, "the backend switched protocols unasked")      \
     X(BACKEND_BUSY,          "backend_busy",            503, "every server of the backend is at its limit") \
-    X(DRAINING,              "draining",                503, "the instance is draining")                    \
-    X(KEYHOLDER_GONE,        "keyholder_gone",          0,   "the keyholder did not answer")                \
     X(INTERNAL,              "internal",                500, "a fault of our own")
 /* clang-format on */
 

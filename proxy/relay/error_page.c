@@ -31,8 +31,6 @@ static slice reason_of(unsigned status)
         return SLICE("URI Too Long");
     case 417:
         return SLICE("Expectation Failed");
-    case 421:
-        return SLICE("Misdirected Request");
     case 431:
         return SLICE("Request Header Fields Too Large");
     case 500:

@@ -157,16 +157,16 @@ static void no_room_is_asked_for_after_the_end(void **state)
 static void the_first_end_counts(void **state)
 {
     struct rig *rig = *state;
-    body_cut(&rig->body, FAULT_BODY_SHORT);
+    body_cut(&rig->body, FAULT_CLIENT_GONE);
     body_end(&rig->body);
     body_cut(&rig->body, FAULT_CLIENT_RESET);
     assert_int_equal(rig->body.state, BODY_CUT);
-    assert_int_equal(rig->body.fault, FAULT_BODY_SHORT);
+    assert_int_equal(rig->body.fault, FAULT_CLIENT_GONE);
     assert_false(body_is_done(&rig->body));
     struct body other;
     body_init(&other, rig->pool);
     body_end(&other);
-    body_cut(&other, FAULT_BODY_SHORT);
+    body_cut(&other, FAULT_CLIENT_GONE);
     assert_int_equal(other.state, BODY_ENDED);
     assert_true(body_is_done(&other));
     body_fini(&other);
