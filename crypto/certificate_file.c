@@ -9,6 +9,7 @@
 
 #include "crypto/certificate.h"
 #include "crypto/error.h"
+#include "crypto/pem.h"
 #include "crypto/secret.h"
 
 static bool has_text(struct bytes file, const char *text)
@@ -31,16 +32,6 @@ static bool push(STACK_OF(X509) * all, X509 *certificate, struct crypto_error *e
 
 /* ---- PEM ---- */
 
-/* Never asks anybody for a password: certificates are not encrypted. */
-static int no_password(char *out, int size, int writing, void *argument)
-{
-    (void)out;
-    (void)size;
-    (void)writing;
-    (void)argument;
-    return -1;
-}
-
 static void say_what_pem_it_is(struct bytes file, struct crypto_error *error)
 {
     if (has_text(file, "PRIVATE KEY-----")) {
@@ -60,15 +51,14 @@ static void say_what_pem_it_is(struct bytes file, struct crypto_error *error)
 static bool read_pem(BIO *bio, struct bytes file, STACK_OF(X509) * all, struct crypto_error *error)
 {
     ERR_clear_error();
-    X509 *certificate = PEM_read_bio_X509(bio, NULL, no_password, NULL);
+    X509 *certificate = PEM_read_bio_X509(bio, NULL, pem_no_password, NULL);
     while (certificate != NULL) {
         if (!push(all, certificate, error)) {
             return false;
         }
-        certificate = PEM_read_bio_X509(bio, NULL, no_password, NULL);
+        certificate = PEM_read_bio_X509(bio, NULL, pem_no_password, NULL);
     }
-    unsigned long last = ERR_peek_last_error();
-    if (ERR_GET_LIB(last) != ERR_LIB_PEM || ERR_GET_REASON(last) != PEM_R_NO_START_LINE) {
+    if (!pem_is_end()) {
         crypto_error_set_openssl(error, "certificate %d of the file is malformed",
                                  sk_X509_num(all) + 1);
         return false;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "crypto/error.h"
+#include "crypto/pem.h"
 #include "crypto/x509_text.h"
 
 struct trust {
@@ -20,21 +21,6 @@ struct trust {
     time_t revoked_until;
     uint8_t sha256[X509_SHA256_BYTES];
 };
-
-static int no_password(char *out, int size, int writing, void *argument)
-{
-    (void)out;
-    (void)size;
-    (void)writing;
-    (void)argument;
-    return -1;
-}
-
-static bool is_pem_end(void)
-{
-    unsigned long last = ERR_peek_last_error();
-    return ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE;
-}
 
 /* ---- authorities ---- */
 
@@ -52,7 +38,7 @@ static bool add_authority(struct trust *trust, X509 *certificate)
 static bool read_authorities(struct trust *trust, BIO *bio, struct crypto_error *error)
 {
     ERR_clear_error();
-    X509 *certificate = PEM_read_bio_X509(bio, NULL, no_password, NULL);
+    X509 *certificate = PEM_read_bio_X509(bio, NULL, pem_no_password, NULL);
     while (certificate != NULL) {
         bool is_added = add_authority(trust, certificate);
         X509_free(certificate);
@@ -60,9 +46,9 @@ static bool read_authorities(struct trust *trust, BIO *bio, struct crypto_error 
             crypto_error_set_openssl(error, "out of memory");
             return false;
         }
-        certificate = PEM_read_bio_X509(bio, NULL, no_password, NULL);
+        certificate = PEM_read_bio_X509(bio, NULL, pem_no_password, NULL);
     }
-    if (!is_pem_end()) {
+    if (!pem_is_end()) {
         crypto_error_set_openssl(error, "certificate %zu of the file is malformed",
                                  trust->authority_count + 1);
         return false;
@@ -99,16 +85,16 @@ static bool add_list(struct trust *trust, X509_CRL *list, struct crypto_error *e
 static bool read_pem_lists(struct trust *trust, BIO *bio, struct crypto_error *error)
 {
     ERR_clear_error();
-    X509_CRL *list = PEM_read_bio_X509_CRL(bio, NULL, no_password, NULL);
+    X509_CRL *list = PEM_read_bio_X509_CRL(bio, NULL, pem_no_password, NULL);
     while (list != NULL) {
         bool is_added = add_list(trust, list, error);
         X509_CRL_free(list);
         if (!is_added) {
             return false;
         }
-        list = PEM_read_bio_X509_CRL(bio, NULL, no_password, NULL);
+        list = PEM_read_bio_X509_CRL(bio, NULL, pem_no_password, NULL);
     }
-    if (!is_pem_end()) {
+    if (!pem_is_end()) {
         crypto_error_set_openssl(error, "a revocation list in the file is malformed");
         return false;
     }
