@@ -5,7 +5,7 @@
 
 server_codec_open *server_codec_for(const struct stream *stream)
 {
-    /* ALPN offers http/1.1 alone (a client without ALPN speaks it too, RFC 9110 §7.8 aside). */
+    /* ALPN offers http/1.1 alone, and a client that knows no ALPN speaks nothing else. */
     (void)stream;
     return http1_server_open;
 }
