@@ -111,7 +111,8 @@ void stream_linger(struct stream *stream)
     stream->phase = PHASE_LINGERING;
     stream->events = NULL;
     stream->linger_sent_bytes = (uint32_t)stream->sent_bytes;
-    deadline_arm(&stream->later, stream->loop, LINGER_SEND_MS, on_linger_deadline, stream);
+    uint64_t patience_ms = stream->is_finished ? stream->linger_ms : LINGER_SEND_MS;
+    deadline_arm(&stream->later, stream->loop, patience_ms, on_linger_deadline, stream);
     if (stream->is_readable) {
         loop_post(stream->loop, &stream->post_step);
     }

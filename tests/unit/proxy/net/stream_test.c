@@ -413,11 +413,18 @@ static void lingers_until_a_slow_reader_has_it_all(void **state)
 static void lingers_no_longer_than_its_owner_says(void **state)
 {
     struct rig *rig = *state;
-    static const uint64_t rows[] = {0, 300};
+    static const struct {
+        uint64_t linger_ms;
+        bool is_finished_before;
+    } rows[] = {{0, false}, {300, false}, {300, true}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         open_pair(rig, false);
         rig->client.keeps = true;
-        stream_set_linger(rig->server.stream, rows[i]);
+        stream_set_linger(rig->server.stream, rows[i].linger_ms);
+        if (rows[i].is_finished_before) {
+            stream_finish(rig->server.stream);
+            (void)rig_run(rig, 50, NULL);
+        }
         uint64_t began_ms = loop_now_ms(rig->loop);
         stream_linger(rig->server.stream);
         rig->server.stream = NULL;
@@ -428,7 +435,7 @@ static void lingers_no_longer_than_its_owner_says(void **state)
             (void)rig_run(rig, 50, NULL);
         }
         uint64_t took_ms = loop_now_ms(rig->loop) - began_ms;
-        assert_true(took_ms >= rows[i] && took_ms < 1500);
+        assert_true(took_ms >= rows[i].linger_ms && took_ms < 1500);
     }
 }
 
