@@ -16,6 +16,10 @@
 #include "proxy/http1/serialise.h"
 #include "proxy/net/timer.h"
 
+/* A window that was full opens again in one large step: a steady reader may take nothing for a
+ * while, and only one that takes nothing for several checks in a row is slow. */
+enum { SLOW_CHECKS_MAX = 3 };
+
 enum rx_state {
     RX_HEAD,   /* between requests, or in the middle of a head */
     RX_BODY,   /* the framing of exchange->request says how */
@@ -49,6 +53,7 @@ struct http1_server {
     struct deadline deadline;
     uint64_t rate_received; /* counters at the last check */
     uint64_t rate_sent;
+    uint8_t slow_checks; /* how often in a row the client took too little */
     struct loop_post post_pump;
     struct loop_post post_reap;
 };
@@ -163,7 +168,8 @@ static void on_rate_check(struct http1_server *server)
     bool is_slow_reader = stream_is_stalled(server->stream) && sent - server->rate_sent < least;
     server->rate_received = received;
     server->rate_sent = sent;
-    if (is_slow_reader) {
+    server->slow_checks = is_slow_reader ? (uint8_t)(server->slow_checks + 1) : 0;
+    if (server->slow_checks >= SLOW_CHECKS_MAX) {
         end_server(server, ENDING_RESET, FAULT_TIMEOUT_SEND);
         return;
     }
@@ -230,6 +236,7 @@ static struct exchange *open_exchange(struct http1_server *server)
     server->tx = TX_NONE;
     server->rate_received = 0;
     server->rate_sent = 0;
+    server->slow_checks = 0;
     return exchange;
 }
 

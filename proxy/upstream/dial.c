@@ -7,6 +7,8 @@
 
 #include "proxy/upstream/server.h"
 
+enum { ADDRESS_SHARE = 4 }; /* of the time for connecting, for an address that is not the last */
+
 struct dial {
     struct server *server;
     struct dial_events events;
@@ -16,7 +18,8 @@ struct dial {
     size_t next_address;
     bool is_handshaking;
     enum fault_code last_fault;
-    struct deadline deadline;
+    struct deadline deadline;         /* of the whole dial */
+    struct deadline address_deadline; /* of this address, when others are left */
     struct loop_post post_next; /* to the next address, outside any callback of the old stream */
 };
 
@@ -25,6 +28,7 @@ static void try_next(struct dial *dial);
 static void release(struct dial *dial)
 {
     deadline_disarm(&dial->deadline);
+    deadline_disarm(&dial->address_deadline);
     loop_unpost(&dial->post_next);
     lookup_cancel(dial->lookup);
     if (dial->stream != NULL) {
@@ -84,6 +88,7 @@ static void start_tls(struct dial *dial)
 static void on_open(void *self)
 {
     struct dial *dial = self;
+    deadline_disarm(&dial->address_deadline);
     if (dial->is_handshaking || dial->server->config->scheme == CONFIG_SCHEME_HTTP) {
         if (!dial->is_handshaking && !send_proxy_header(dial)) {
             end(dial, FAULT_INTERNAL);
@@ -124,6 +129,7 @@ static enum fault_code fault_of(const struct dial *dial, enum stream_failure fai
 static void on_failed(void *self, enum stream_failure failure)
 {
     struct dial *dial = self;
+    deadline_disarm(&dial->address_deadline);
     dial->last_fault = fault_of(dial, failure);
     bool may_differ = failure == STREAM_REFUSED || failure == STREAM_UNREACHABLE;
     stream_close(dial->stream);
@@ -180,6 +186,16 @@ static socklen_t set_port(struct sockaddr_storage *address, uint16_t port)
     return sizeof(struct sockaddr_in);
 }
 
+/* An address that does not answer must not use up the time of those after it. */
+static void on_address_deadline(void *self)
+{
+    struct dial *dial = self;
+    dial->last_fault = FAULT_TIMEOUT_CONNECT;
+    stream_close(dial->stream);
+    dial->stream = NULL;
+    try_next(dial);
+}
+
 static void try_next(struct dial *dial)
 {
     struct server *server = dial->server;
@@ -193,6 +209,10 @@ static void try_next(struct dial *dial)
     }
     struct sockaddr_storage address = server->addresses.at[dial->next_address++];
     socklen_t len = set_port(&address, server->config->port);
+    if (dial->next_address < server->addresses.count) {
+        deadline_arm(&dial->address_deadline, server->upstream->loop,
+                     server->upstream->connect_ms / ADDRESS_SHARE, on_address_deadline, dial);
+    }
     connect_to(dial, (struct sockaddr *)&address, len);
 }
 
