@@ -453,7 +453,7 @@ def sallyport_starter(binary, start, authority, folder):
             process.wait_for(lambda: set(ports.values()) <= listening_ports(),
                              f"listening on {ports}")
             # A port listens before the start is over; whoever stops too early never sees `ready`.
-            if "destination" not in text and not re.search(r"level: *(warn|error)", text):
+            if not re.search(r"destination: (?!stderr)|level: *(warn|error)", text):
                 process.wait_for(lambda: "ready" in process.err, "the start")
         return proxy
 
