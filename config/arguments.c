@@ -15,8 +15,8 @@ static const struct {
     const char *doc;
 } ROWS[ARGUMENT_COUNT] = {
     [ARGUMENT_TO] = {"--to", "SALLYPORT_TO",
-                     "where requests go: http://HOST:PORT, https://HOST:PORT or unix:/PATH; "
-                     "several with commas"},
+                     "where requests go: http://HOST:PORT, https://HOST:PORT, h2://HOST:PORT, "
+                     "h2c://HOST:PORT or unix:/PATH; several with commas"},
     [ARGUMENT_LISTEN] = {"--listen", "SALLYPORT_LISTEN",
                          "the https address; several with commas; default [::]:8443"},
     [ARGUMENT_HOST] = {"--host", "SALLYPORT_HOST",
@@ -35,7 +35,7 @@ static const struct {
     [ARGUMENT_CLIENT_CA] = {"--client-ca", "SALLYPORT_CLIENT_CA",
                             "PEM file of CAs: clients must show a certificate of theirs"},
     [ARGUMENT_BACKEND_CA] = {"--backend-ca", "SALLYPORT_BACKEND_CA",
-                             "PEM file of CAs that https servers are verified by"},
+                             "PEM file of CAs that https and h2 servers are verified by"},
     [ARGUMENT_TRUSTED_PROXIES] = {"--trusted-proxies", "SALLYPORT_TRUSTED_PROXIES",
                                   "networks whose X-Forwarded-* fields are believed, with commas"},
     [ARGUMENT_SESSION_HEADER] = {"--session-header", "SALLYPORT_SESSION_HEADER",
@@ -322,7 +322,8 @@ static bool is_consistent(const struct arguments *arguments, struct problem_list
 {
     if (arguments->values[ARGUMENT_TO] == NULL) {
         problem_add(problems, &(struct place){.file = ROWS[ARGUMENT_TO].option},
-                    "missing; expected http://HOST:PORT, https://HOST:PORT or unix:/PATH");
+                    "missing; expected http://HOST:PORT, https://HOST:PORT, h2://HOST:PORT, "
+                    "h2c://HOST:PORT or unix:/PATH");
         return false;
     }
     if (arguments->values[ARGUMENT_KEY] != NULL &&

@@ -37,7 +37,7 @@ enum argument {
     ARGUMENT_CIPHERS,         /* aes256 or modern */
     ARGUMENT_MINIMUM_TLS,     /* 1.2 or 1.3 */
     ARGUMENT_CLIENT_CA,       /* PEM file: client certificates are required */
-    ARGUMENT_BACKEND_CA,      /* PEM file that https servers are verified by */
+    ARGUMENT_BACKEND_CA,      /* PEM file that TLS servers are verified by */
     ARGUMENT_TRUSTED_PROXIES, /* networks, with commas */
     ARGUMENT_SESSION_HEADER,  /* on or off: Sallyport-Session to the backend */
     ARGUMENT_BODY_LIMIT,      /* limits.body_bytes */

@@ -89,7 +89,7 @@ static const char *server_evidence(const struct config *config,
     if (server->unix_path != NULL) {
         return "unix socket: never on a network";
     }
-    if (server->scheme != CONFIG_SCHEME_HTTPS) {
+    if (!config_scheme_is_tls(server->scheme)) {
         return server_is_loopback(server) ? "loopback: never on a network"
                                           : "none: readable by whoever sees it";
     }
@@ -110,7 +110,7 @@ static void backend_hop(const struct config *config, size_t index, size_t server
 {
     const struct config_backend *backend = &config->backends[index];
     const struct config_server *server = &backend->servers[server_index];
-    bool is_tls = server->unix_path == NULL && server->scheme == CONFIG_SCHEME_HTTPS;
+    bool is_tls = server->unix_path == NULL && config_scheme_is_tls(server->scheme);
     *hop = (struct hop){
         .kind = HOP_BACKEND,
         .protection = is_tls ? HOP_TLS : HOP_PLAINTEXT,

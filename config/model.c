@@ -13,6 +13,19 @@ void config_free(struct config *config)
     }
 }
 
+bool config_scheme_is_tls(enum config_scheme scheme)
+{
+    switch (scheme) {
+    case CONFIG_SCHEME_HTTPS:
+    case CONFIG_SCHEME_H2:
+        return true;
+    case CONFIG_SCHEME_HTTP:
+    case CONFIG_SCHEME_H2C:
+        break;
+    }
+    return false;
+}
+
 bool config_file_kind_is_private(enum config_file_kind kind)
 {
     switch (kind) {

@@ -198,7 +198,12 @@ struct config_listener {
 /* --- backends ----------------------------------------------------------------------------------
  */
 
-enum config_scheme { CONFIG_SCHEME_HTTP, CONFIG_SCHEME_HTTPS };
+enum config_scheme {
+    CONFIG_SCHEME_HTTP,  /* HTTP/1.1 in plaintext; a unix socket too */
+    CONFIG_SCHEME_HTTPS, /* TLS, the version of HTTP is agreed by ALPN */
+    CONFIG_SCHEME_H2C,   /* HTTP/2 in plaintext, by prior knowledge (RFC 9113 §3.3) */
+    CONFIG_SCHEME_H2,    /* TLS, HTTP/2 alone is offered */
+};
 enum config_balance { CONFIG_BALANCE_LEAST_REQUESTS, CONFIG_BALANCE_ROUND_ROBIN };
 enum config_host_header { CONFIG_HOST_HEADER_PASS, CONFIG_HOST_HEADER_BACKEND };
 
@@ -218,7 +223,7 @@ struct config_pin {
     struct place place;
 };
 
-/* The client side of TLS, for https servers. */
+/* The client side of TLS, for https and h2 servers. */
 struct config_backend_tls {
     struct config_file ca;   /* word "system" */
     struct config_file crl;  /* word "none" */
@@ -285,6 +290,8 @@ struct config_limits {
     uint64_t chunk_overhead_bytes; /* chunk sizes and extensions of one body */
     uint64_t trailer_bytes;
     uint64_t requests_per_connection; /* 0: no limit */
+    uint64_t streams;                 /* concurrent exchanges of one HTTP/2 conn of a client */
+    uint64_t connection_buffer_bytes; /* bodies held for one HTTP/2 conn, each way */
     uint64_t response_header_bytes;
     uint64_t response_header_count;
 };
@@ -302,6 +309,7 @@ struct config_timeouts {
     uint64_t rate_grace_ms;   /* before minimum_rate is applied */
     uint64_t minimum_rate;    /* bytes per second of a body, either way; 0: off */
     uint64_t backend_idle_ms; /* an idle conn to a server is closed after this */
+    uint64_t ping_ms;         /* silence after which a server's HTTP/2 conn is asked, and closed */
     uint64_t dead_peer_ms;    /* TCP user timeout, and keep-alive probes within it */
     uint64_t session_ms;      /* how long a TLS session can be resumed, in whole seconds */
 };
@@ -328,6 +336,10 @@ struct config {
 
 /* Frees everything the config holds. NULL is fine. */
 void config_free(struct config *config);
+
+/* True if what is said to a server of this scheme is encrypted. Everything that has to know asks
+ * here, so that a new scheme is judged the same everywhere. */
+bool config_scheme_is_tls(enum config_scheme scheme);
 
 /* --- files -------------------------------------------------------------------------------------
  */

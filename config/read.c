@@ -202,6 +202,35 @@ static void read_key(struct reader *reader, const struct schema_key *key,
     read_one(reader, &slot, pair->value);
 }
 
+/* The default as the node that it would be in a file. False when out of memory. */
+static bool make_fallback(struct reader *reader, const struct schema_key *key, struct place place,
+                          struct yaml_node *node)
+{
+    char item[SCHEMA_ITEM_BYTES];
+    size_t count = 0;
+    while (schema_fallback_item(key, count, item)) {
+        count++;
+    }
+    *node = (struct yaml_node){.kind = YAML_SCALAR, .text = key->fallback, .place = place};
+    if (count == 0) {
+        return true;
+    }
+    *node = (struct yaml_node){
+        .kind = YAML_SEQUENCE,
+        .place = place,
+        .items = memory_take_array(reader->memory, count, sizeof(struct yaml_node *)),
+        .count = count,
+    };
+    struct yaml_node *items = memory_take_array(reader->memory, count, sizeof(*items));
+    for (size_t i = 0; i < count && items != NULL && node->items != NULL; i++) {
+        (void)schema_fallback_item(key, i, item);
+        items[i] = (struct yaml_node){
+            .kind = YAML_SCALAR, .text = memory_copy_text(reader->memory, item), .place = place};
+        node->items[i] = &items[i];
+    }
+    return !memory_failed(reader->memory);
+}
+
 /* What a key is when it is not written: its default, read like any other text. */
 static void read_absent(struct reader *reader, const struct schema_section *section,
                         const struct schema_key *key, struct place place, char *container)
@@ -225,9 +254,11 @@ static void read_absent(struct reader *reader, const struct schema_section *sect
         return;
     }
     if (key->fallback != NULL) {
-        const struct yaml_node node = {.kind = YAML_SCALAR, .text = key->fallback, .place = place};
+        struct yaml_node node;
         const struct yaml_pair pair = {.key = key->name, .place = place, .value = &node};
-        read_key(reader, key, &pair, container);
+        if (make_fallback(reader, key, place, &node)) {
+            read_key(reader, key, &pair, container);
+        }
     }
 }
 

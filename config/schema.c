@@ -27,7 +27,8 @@ static const char *const EXPECTED[SCHEMA_TYPE_COUNT] = {
     [SCHEMA_NETWORK] = "a network such as 10.0.0.0/8, 2001:db8::/32 or 192.0.2.7",
     [SCHEMA_DAY] = "a date as YYYY-MM-DD",
     [SCHEMA_PIN] = "sha256/ and 32 bytes in base64",
-    [SCHEMA_SERVER] = "http://HOST:PORT, https://HOST:PORT or unix:/PATH",
+    [SCHEMA_SERVER] =
+        "http://HOST:PORT, https://HOST:PORT, h2://HOST:PORT, h2c://HOST:PORT or unix:/PATH",
     [SCHEMA_HOST] = "a host name, *.NAME, an IP address or *",
     [SCHEMA_PATH] = "a path such as / or /app",
     [SCHEMA_BACKEND] = "the name of a backend",
@@ -152,6 +153,23 @@ const char *schema_suggest_choice(const struct schema_key *key, const char *word
         spelling_consider(word, key->word, &best);
     }
     return best;
+}
+
+bool schema_fallback_item(const struct schema_key *key, size_t index, char item[SCHEMA_ITEM_BYTES])
+{
+    if (key->fallback == NULL || key->fallback[0] != '[') {
+        return false;
+    }
+    const char *at = key->fallback + 1;
+    for (; index > 0; index--) {
+        at += strcspn(at, ",]");
+        if (*at != ',') {
+            return false;
+        }
+        at += strspn(at, ", ");
+    }
+    (void)snprintf(item, SCHEMA_ITEM_BYTES, "%.*s", (int)strcspn(at, ",]"), at);
+    return true;
 }
 
 /* Depth first; the path that was gone down is in `buffer` when the key is found. */

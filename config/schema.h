@@ -71,7 +71,8 @@ struct schema_key {
     enum schema_shape shape;
     enum schema_availability availability;
     bool required;
-    const char *fallback;    /* the default, as it would be written; NULL: none, or said in doc */
+    const char *fallback;    /* the default, as it would be written (a list: [a, b] of plain words);
+                                NULL: none, or said in doc */
     const char *word;        /* a word taken instead of a value: 0 for numbers, NULL for strings */
     const char *second_word; /* another one, for files only */
     const char *accepted;    /* LATER: the value that asks for nothing, so it is no error */
@@ -105,6 +106,10 @@ extern const struct schema_section SCHEMA_GOSSIP_SECTION;
 
 /* The key of that name in a section, or NULL. */
 const struct schema_key *schema_find(const struct schema_section *section, const char *name);
+
+/* One word of a default that is a list. False: past its end, or the default is no list. */
+enum { SCHEMA_ITEM_BYTES = 64 };
+bool schema_fallback_item(const struct schema_key *key, size_t index, char item[SCHEMA_ITEM_BYTES]);
 
 /* What a value of this key looks like: "a duration such as 5s, or off". Always terminated. */
 void schema_expected(const struct schema_key *key, char *buffer, size_t size);

@@ -112,8 +112,10 @@ static const struct schema_key BACKEND_KEYS[] = {
      .required = true,
      LIST_AT(backend, servers, server_count),
      .doc = "Where the backend's servers are: `http://HOST:PORT`, `https://HOST:PORT` (verified: "
-            "chain and name) or `unix:/PATH` (HTTP over a unix socket). Names are resolved again "
-            "when their time to live ends."},
+            "chain and name; HTTP/2 or HTTP/1.1, as the server prefers), `h2://HOST:PORT` (the "
+            "same, HTTP/2 only), `h2c://HOST:PORT` (HTTP/2 in plaintext, without asking first) or "
+            "`unix:/PATH` (HTTP/1.1 over a unix socket). Without a port: 443 with TLS, else 80. "
+            "Names are resolved again when their time to live ends."},
     {.name = "balance",
      .type = SCHEMA_CHOICE,
      CHOICES(BALANCES),
@@ -124,7 +126,7 @@ static const struct schema_key BACKEND_KEYS[] = {
      .type = SCHEMA_SECTION,
      .section = &TLS,
      AT(backend, tls),
-     .doc = "How `https` servers are verified."},
+     .doc = "How `https` and `h2` servers are verified."},
     {.name = "proxy_protocol",
      .type = SCHEMA_CHOICE,
      CHOICES(PROXY_PROTOCOLS),

@@ -90,7 +90,7 @@ static json_t *type_schema(const struct schema_key *key)
     case SCHEMA_ADDRESS:
         return pattern_schema("^(unix:/.+|\\[[0-9A-Fa-f:.]+\\]:[0-9]+|[0-9.]+:[0-9]+)$");
     case SCHEMA_SERVER:
-        return pattern_schema("^(https?://[^/?#@]+/?|unix:/.+)$");
+        return pattern_schema("^((https?|h2c?)://[^/?#@]+/?|unix:/.+)$");
     case SCHEMA_PATH:
         return pattern_schema("^/");
     case SCHEMA_SECTION:
@@ -162,6 +162,19 @@ static json_t *later_schema(const struct schema_key *key)
     return json_pack("{s:o, s:b}", "enum", words, "deprecated", 1);
 }
 
+static json_t *default_schema(const struct schema_key *key)
+{
+    char item[SCHEMA_ITEM_BYTES];
+    if (!schema_fallback_item(key, 0, item)) {
+        return json_string(key->fallback);
+    }
+    json_t *items = json_array();
+    for (size_t i = 0; schema_fallback_item(key, i, item); i++) {
+        (void)json_array_append_new(items, json_string(item));
+    }
+    return items;
+}
+
 static json_t *key_schema(const struct schema_key *key)
 {
     bool later = key->availability == SCHEMA_LATER;
@@ -169,7 +182,7 @@ static json_t *key_schema(const struct schema_key *key)
     json_t *doc = json_sprintf("%s%s", later ? "Not available yet. " : "", key->doc);
     (void)json_object_set_new(schema, "description", doc);
     if (key->fallback != NULL && !later) {
-        (void)json_object_set_new(schema, "default", json_string(key->fallback));
+        (void)json_object_set_new(schema, "default", default_schema(key));
     }
     return schema;
 }

@@ -17,8 +17,8 @@ static const struct schema_choice CLIENT_AUTHS[] = {
 };
 
 static const struct schema_choice ALPNS[] = {
+    {"h2", 0, "HTTP/2", SCHEMA_NOW},
     {"http/1.1", 0, "HTTP/1.1, and WebSocket over it", SCHEMA_NOW},
-    {"h2", 0, "HTTP/2", SCHEMA_LATER},
 };
 
 static const struct schema_key TLS_KEYS[] = {
@@ -51,9 +51,11 @@ static const struct schema_key TLS_KEYS[] = {
     {.name = "alpn",
      .type = SCHEMA_CHOICE_TEXT,
      CHOICES(ALPNS),
-     .fallback = "http/1.1",
+     .fallback = "[h2, http/1.1]",
      LIST_AT(listener_tls, alpn, alpn_count),
-     .doc = "Protocols offered to clients, the preferred one first."},
+     .doc = "Protocols offered to clients, the preferred one first. `http/1.1` alone switches "
+            "HTTP/2 off. A client that asks for none of them is refused; one that does not speak "
+            "ALPN gets HTTP/1.1."},
     {.name = "session_tickets",
      .type = SCHEMA_FLAG,
      .fallback = "yes",

@@ -215,10 +215,10 @@ static void validate_addresses(const struct config *config, struct problem_list 
 /* --- backends ----------------------------------------------------------------------------------
  */
 
-static bool has_https_server(const struct config_backend *backend)
+static bool has_tls_server(const struct config_backend *backend)
 {
     for (size_t i = 0; i < backend->server_count; i++) {
-        if (backend->servers[i].scheme == CONFIG_SCHEME_HTTPS) {
+        if (config_scheme_is_tls(backend->servers[i].scheme)) {
             return true;
         }
     }
@@ -246,10 +246,10 @@ static void validate_backend(const struct config_backend *backend, struct proble
         }
     }
     /* Somebody who writes TLS settings believes that the hop is encrypted. */
-    if (backend->tls.place.line != 0 && backend->server_count > 0 && !has_https_server(backend)) {
+    if (backend->tls.place.line != 0 && backend->server_count > 0 && !has_tls_server(backend)) {
         problem_add(problems, &backend->tls.place,
-                    "no server of backend '%s' speaks TLS; expected an https:// server, or no "
-                    "'tls'",
+                    "no server of backend '%s' speaks TLS; expected an https:// or h2:// server, "
+                    "or no 'tls'",
                     shown(backend->name));
     }
 }

@@ -43,7 +43,7 @@ const char *value_day(const char *text, config_day *day);
 /* sha256/BASE64 of 32 bytes, as RFC 7469 §2.4 writes it. */
 const char *value_pin(const char *text, uint8_t sha256[32]);
 
-/* http://HOST[:PORT], https://HOST[:PORT] or unix:/PATH. */
+/* http://HOST[:PORT], the same with https, h2 or h2c, or unix:/PATH. */
 const char *value_server(struct memory *memory, const char *text, struct config_server *server);
 
 /* The host of a route: a name, *.NAME, an IP literal, or *. */

@@ -206,15 +206,43 @@ static const char *read_server_host(struct memory *memory, const char *authority
     return NULL;
 }
 
+static bool is_word(const char *text, size_t len, const char *word)
+{
+    return strlen(word) == len && strncmp(word, text, len) == 0;
+}
+
 static bool is_later_scheme(const char *scheme, size_t len)
 {
-    static const char *const LATER[] = {"h2", "h2c", "tcp", "tls", "udp"};
+    static const char *const LATER[] = {"tcp", "tls", "udp"};
     for (size_t i = 0; i < sizeof(LATER) / sizeof(LATER[0]); i++) {
-        if (strlen(LATER[i]) == len && strncmp(LATER[i], scheme, len) == 0) {
+        if (is_word(scheme, len, LATER[i])) {
             return true;
         }
     }
     return false;
+}
+
+/* Stores the scheme with its default port. */
+static const char *read_scheme(const char *text, size_t len, struct config_server *server)
+{
+    static const struct {
+        const char *word;
+        enum config_scheme scheme;
+    } SCHEMES[] = {
+        {"http", CONFIG_SCHEME_HTTP},
+        {"https", CONFIG_SCHEME_HTTPS},
+        {"h2c", CONFIG_SCHEME_H2C},
+        {"h2", CONFIG_SCHEME_H2},
+    };
+    for (size_t i = 0; i < sizeof(SCHEMES) / sizeof(SCHEMES[0]); i++) {
+        if (is_word(text, len, SCHEMES[i].word)) {
+            server->scheme = SCHEMES[i].scheme;
+            server->port = config_scheme_is_tls(server->scheme) ? 443 : 80;
+            return NULL;
+        }
+    }
+    return is_later_scheme(text, len) ? "has a scheme that is not available yet"
+                                      : "has an unknown scheme";
 }
 
 const char *value_server(struct memory *memory, const char *text, struct config_server *server)
@@ -227,16 +255,10 @@ const char *value_server(struct memory *memory, const char *text, struct config_
     if (separator == NULL) {
         return "has no scheme";
     }
-    size_t scheme_len = (size_t)(separator - text);
-    if (is_later_scheme(text, scheme_len)) {
-        return "has a scheme that is not available yet";
+    const char *wrong = read_scheme(text, (size_t)(separator - text), server);
+    if (wrong != NULL) {
+        return wrong;
     }
-    bool is_https = scheme_len == 5 && strncmp(text, "https", 5) == 0;
-    if (!is_https && (scheme_len != 4 || strncmp(text, "http", 4) != 0)) {
-        return "has an unknown scheme";
-    }
-    server->scheme = is_https ? CONFIG_SCHEME_HTTPS : CONFIG_SCHEME_HTTP;
-    server->port = is_https ? 443 : 80;
     char authority[HOST_NAME_MAX_LEN + 16];
     const char *start = separator + 3;
     size_t len = strcspn(start, "/?#");

@@ -248,10 +248,10 @@ static void inspect_trust(const struct config_file *ca, const struct config_file
     file_fini(&revoked);
 }
 
-static bool has_https_server(const struct config_backend *backend)
+static bool has_tls_server(const struct config_backend *backend)
 {
     for (size_t i = 0; i < backend->server_count; i++) {
-        if (backend->servers[i].scheme == CONFIG_SCHEME_HTTPS) {
+        if (config_scheme_is_tls(backend->servers[i].scheme)) {
             return true;
         }
     }
@@ -262,7 +262,7 @@ static void inspect_backend_trust(const struct config_backend *backend, const st
                                   struct problem_list *problems)
 {
     struct config_file ca = backend->tls.ca;
-    if (ca.path == NULL && !has_https_server(backend)) {
+    if (ca.path == NULL && !has_tls_server(backend)) {
         return;
     }
     if (ca.path == NULL) {

@@ -22,11 +22,17 @@ struct server_settings {
     uint64_t idle_ms;           /* between requests */
     uint64_t minimum_rate;      /* bytes per second of a body, either way; 0: off */
     uint64_t rate_grace_ms;     /* the time over which it is measured */
+    uint32_t streams; /* exchanges of one conn at the same time, where it can have several */
+    uint64_t
+        connection_buffer_bytes; /* of bodies held for all exchanges of such a conn, each way */
+    bool takes_tunnels;          /* requests may become tunnels: the listener has routes */
 };
 
 struct client_settings {
-    struct message_limits limits; /* of responses */
-    uint64_t response_ms;         /* to the response head, and between two reads of a body */
+    struct message_limits limits;     /* of responses */
+    uint64_t response_ms;             /* to the response head, and between two reads of a body */
+    uint64_t connection_buffer_bytes; /* of bodies held for all exchanges of one conn, each way */
+    uint64_t ping_ms; /* silence of a conn that is waited for until it is asked, and again */
 };
 
 /* ---- a client's conn ---- */

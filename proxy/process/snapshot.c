@@ -232,13 +232,14 @@ static void add_ticket_secret(struct gathering *gathering)
 
 /* ---- the system's authorities ---- */
 
-/* The first backend's `ca: system` with an https server; NULL: nobody asks for the system's. */
+/* The first backend's `ca: system` with a server that speaks TLS; NULL: nobody asks for the
+ * system's. */
 static const struct config_file *system_ca_wish(const struct config *config)
 {
     for (size_t i = 0; i < config->backend_count; i++) {
         const struct config_backend *backend = &config->backends[i];
         for (size_t j = 0; backend->tls.ca.path == NULL && j < backend->server_count; j++) {
-            if (backend->servers[j].scheme == CONFIG_SCHEME_HTTPS) {
+            if (config_scheme_is_tls(backend->servers[j].scheme)) {
                 return &backend->tls.ca;
             }
         }

@@ -27,7 +27,8 @@ static const struct listener_events listener_events = {
     .on_exhausted = on_exhausted,
 };
 
-static void fill_settings(struct server_settings *settings, const struct config *config)
+static void fill_settings(struct server_settings *settings, const struct config *config,
+                          const struct config_listener *listener)
 {
     *settings = (struct server_settings){
         .limits = {.header_bytes = config->limits.header_bytes,
@@ -41,6 +42,9 @@ static void fill_settings(struct server_settings *settings, const struct config 
         .idle_ms = config->timeouts.idle_ms,
         .minimum_rate = config->timeouts.minimum_rate,
         .rate_grace_ms = config->timeouts.rate_grace_ms,
+        .streams = (uint32_t)config->limits.streams,
+        .connection_buffer_bytes = config->limits.connection_buffer_bytes,
+        .takes_tunnels = listener->mode == CONFIG_LISTENER_HTTP,
     };
 }
 
@@ -59,7 +63,7 @@ enum status entry_init(struct entry *entry, struct relay_shared *shared,
     };
     list_init(&entry->conns);
     list_init(&entry->tunnels);
-    fill_settings(&entry->settings, shared->config);
+    fill_settings(&entry->settings, shared->config, config);
     response_rules_init(&entry->response_rules, config);
     redirect_init(&entry->redirect, config);
     if (config->mode == CONFIG_LISTENER_REDIRECT) {

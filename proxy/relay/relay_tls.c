@@ -19,6 +19,7 @@ struct relay_tls {
     struct identity **identities; /* one a certificate of the configuration */
     struct tls_server **servers;  /* one a listener */
     struct tls_client ***clients; /* one array a backend, one entry a server */
+    struct tls_client ***tunnel_clients;
 };
 
 static enum status refuse(struct relay_error *error, const struct place *place, const char *format,
@@ -165,9 +166,21 @@ static enum status open_server(struct relay_tls *tls, size_t index, struct relay
 
 /* ---- backends ---- */
 
+/* What is offered to a server, the preferred one first. */
+struct offer {
+    const char *const *ids;
+    size_t count;
+};
+
+static const char *const PROTOCOLS[] = {"h2", "http/1.1"};
+static const struct offer OFFER_BOTH = {PROTOCOLS, 2};
+static const struct offer OFFER_H2 = {PROTOCOLS, 1};
+static const struct offer OFFER_HTTP11 = {PROTOCOLS + 1, 1};
+
 static enum status open_client(struct relay_tls *tls, const struct config_backend *backend,
                                struct trust *trust, const struct config_server *server,
-                               struct tls_client **out, struct relay_error *error)
+                               struct offer offer, struct tls_client **out,
+                               struct relay_error *error)
 {
     const struct config_backend_tls *config = &backend->tls;
     struct identity *identities[TLS_CLIENT_IDENTITIES_MAX];
@@ -181,7 +194,6 @@ static enum status open_client(struct relay_tls *tls, const struct config_backen
     for (size_t i = 0; i < config->pin_count; i++) {
         memcpy(pins[i], config->pins[i].sha256, sizeof(pins[i]));
     }
-    static const char *const alpn[] = {"http/1.1"};
     const struct tls_client_settings settings = {
         .policy = policy_of(tls->config),
         .servers = trust,
@@ -190,13 +202,29 @@ static enum status open_client(struct relay_tls *tls, const struct config_backen
         .pin_count = config->pin_count,
         .identities = identities,
         .identity_count = config->certificate_count,
-        .alpn = alpn,
-        .alpn_count = 1,
+        .alpn = offer.ids,
+        .alpn_count = offer.count,
     };
     struct crypto_error why = {{0}};
     *out = tls_client_new(&settings, &why);
     return *out != NULL ? STATUS_OK
                         : refuse(error, &server->place, "server %s: %s", server->url, why.text);
+}
+
+static enum status open_clients_of_server(struct relay_tls *tls, size_t backend_index, size_t index,
+                                          struct trust *trust, struct relay_error *error)
+{
+    const struct config_backend *backend = &tls->config->backends[backend_index];
+    const struct config_server *server = &backend->servers[index];
+    bool speaks_both = server->scheme == CONFIG_SCHEME_HTTPS;
+    enum status status =
+        open_client(tls, backend, trust, server, speaks_both ? OFFER_BOTH : OFFER_H2,
+                    &tls->clients[backend_index][index], error);
+    if (status != STATUS_OK || !speaks_both) {
+        return status;
+    }
+    return open_client(tls, backend, trust, server, OFFER_HTTP11,
+                       &tls->tunnel_clients[backend_index][index], error);
 }
 
 static enum status open_clients(struct relay_tls *tls, size_t index, struct relay_error *error)
@@ -205,19 +233,19 @@ static enum status open_clients(struct relay_tls *tls, size_t index, struct rela
     struct trust *trust = NULL;
     enum status status = STATUS_OK;
     tls->clients[index] = calloc(backend->server_count + 1, sizeof(struct tls_client *));
-    if (tls->clients[index] == NULL) {
+    tls->tunnel_clients[index] = calloc(backend->server_count + 1, sizeof(struct tls_client *));
+    if (tls->clients[index] == NULL || tls->tunnel_clients[index] == NULL) {
         return STATUS_NOMEM;
     }
     for (size_t i = 0; i < backend->server_count && status == STATUS_OK; i++) {
-        if (backend->servers[i].scheme != CONFIG_SCHEME_HTTPS) {
+        if (!config_scheme_is_tls(backend->servers[i].scheme)) {
             continue;
         }
         if (trust == NULL) {
             trust = trust_of(tls, &backend->tls.ca, &backend->tls.crl, error);
         }
-        status = trust != NULL ? open_client(tls, backend, trust, &backend->servers[i],
-                                             &tls->clients[index][i], error)
-                               : STATUS_REFUSED;
+        status =
+            trust != NULL ? open_clients_of_server(tls, index, i, trust, error) : STATUS_REFUSED;
     }
     trust_unref(trust);
     return status;
@@ -255,7 +283,9 @@ enum status relay_tls_open(struct relay_tls **out, const struct relay_start *sta
     tls->identities = calloc(config->certificate_count + 1, sizeof(struct identity *));
     tls->servers = calloc(config->listener_count + 1, sizeof(struct tls_server *));
     tls->clients = calloc(config->backend_count + 1, sizeof(struct tls_client **));
-    bool has_room = tls->identities != NULL && tls->servers != NULL && tls->clients != NULL;
+    tls->tunnel_clients = calloc(config->backend_count + 1, sizeof(struct tls_client **));
+    bool has_room = tls->identities != NULL && tls->servers != NULL && tls->clients != NULL &&
+                    tls->tunnel_clients != NULL;
     enum status status = has_room ? open_all(tls, error) : STATUS_NOMEM;
     tls->start = NULL;
     if (status != STATUS_OK) {
@@ -266,16 +296,16 @@ enum status relay_tls_open(struct relay_tls **out, const struct relay_start *sta
     return STATUS_OK;
 }
 
-static void close_clients(struct relay_tls *tls)
+static void close_clients(const struct config *config, struct tls_client ***clients)
 {
-    for (size_t i = 0; tls->clients != NULL && i < tls->config->backend_count; i++) {
-        size_t count = tls->clients[i] != NULL ? tls->config->backends[i].server_count : 0;
+    for (size_t i = 0; clients != NULL && i < config->backend_count; i++) {
+        size_t count = clients[i] != NULL ? config->backends[i].server_count : 0;
         for (size_t j = 0; j < count; j++) {
-            tls_client_free(tls->clients[i][j]);
+            tls_client_free(clients[i][j]);
         }
-        free(tls->clients[i]);
+        free(clients[i]);
     }
-    free(tls->clients);
+    free(clients);
 }
 
 void relay_tls_close(struct relay_tls *tls)
@@ -283,7 +313,8 @@ void relay_tls_close(struct relay_tls *tls)
     if (tls == NULL) {
         return;
     }
-    close_clients(tls);
+    close_clients(tls->config, tls->clients);
+    close_clients(tls->config, tls->tunnel_clients);
     for (size_t i = 0; tls->servers != NULL && i < tls->config->listener_count; i++) {
         tls_server_free(tls->servers[i]);
     }
@@ -303,6 +334,11 @@ struct tls_server *relay_tls_server(const struct relay_tls *tls, size_t listener
 struct tls_client *const *relay_tls_clients(const struct relay_tls *tls, size_t backend)
 {
     return tls->clients[backend];
+}
+
+struct tls_client *const *relay_tls_tunnel_clients(const struct relay_tls *tls, size_t backend)
+{
+    return tls->tunnel_clients[backend];
 }
 
 void relay_tls_staple(struct relay_tls *tls, size_t certificate, slice der)

@@ -1,7 +1,7 @@
 /* proxy/relay/relay_tls.h
  *
- * The TLS side of a configuration: one tls_server a listener, one tls_client a server, made from
- * the files in the bundle and from keys that the keyholder holds.
+ * The TLS side of a configuration: one tls_server a listener, one or two tls_client a server, made
+ * from the files in the bundle and from keys that the keyholder holds.
  *
  * Owner: the relay.
  *
@@ -23,8 +23,12 @@ void relay_tls_close(struct relay_tls *tls);
 /* NULL for a listener without TLS. */
 struct tls_server *relay_tls_server(const struct relay_tls *tls, size_t listener);
 
-/* One for each server of the backend; NULL for http servers. */
+/* One for each server of the backend; NULL for servers that are spoken to in plaintext. */
 struct tls_client *const *relay_tls_clients(const struct relay_tls *tls, size_t backend);
+
+/* The same for exchanges that become tunnels, which need HTTP/1.1 and therefore offer nothing else;
+ * NULL for servers that are not https. */
+struct tls_client *const *relay_tls_tunnel_clients(const struct relay_tls *tls, size_t backend);
 
 /* Staples a response (DER; empty: none) to this certificate on every listener. */
 void relay_tls_staple(struct relay_tls *tls, size_t certificate, slice der);

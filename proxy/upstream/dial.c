@@ -89,7 +89,7 @@ static void on_open(void *self)
 {
     struct dial *dial = self;
     deadline_disarm(&dial->address_deadline);
-    if (dial->is_handshaking || dial->server->config->scheme == CONFIG_SCHEME_HTTP) {
+    if (dial->is_handshaking || !config_scheme_is_tls(dial->server->config->scheme)) {
         if (!dial->is_handshaking && !send_proxy_header(dial)) {
             end(dial, FAULT_INTERNAL);
             return;

@@ -76,6 +76,7 @@ def test_a_waiver_holds_until_its_day_in_either_mode(check, mode, expires, statu
      "is not a day of the calendar"),
     ("timeuots: {}", "did you mean 'timeouts'?"),
     ("gossip: []", "is not available yet"),
+    ("limits: {streams: 0}", "expected a whole number, from 1 to 1000"),
 ])
 def test_bad_input_is_told_with_its_place(check, extra, sentence):
     done = check(GOOD + f"    {extra}\n")
@@ -83,6 +84,29 @@ def test_bad_input_is_told_with_its_place(check, extra, sentence):
     line = done.stderr.strip()
     assert "verb.yaml:7:" in line and sentence in line
     assert len(line.splitlines()) == 1
+
+
+@pytest.mark.parametrize("url, sentence", [
+    ("tcp://127.0.0.1:8065", "has a scheme that is not available yet"),
+    ("udp://127.0.0.1:8065", "has a scheme that is not available yet"),
+    ("h3://127.0.0.1:8065", "has an unknown scheme"),
+])
+def test_a_scheme_that_is_not_spoken_is_told_with_those_that_are(check, url, sentence):
+    done = check(GOOD.replace("http://127.0.0.1:8065", url))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"servers: '{url}' {sentence}; expected http://HOST:PORT, https://HOST:PORT, " \
+        "h2://HOST:PORT, h2c://HOST:PORT or unix:/PATH" in done.stderr
+
+
+@pytest.mark.parametrize("url, protection, status", [
+    ("h2c://127.0.0.1:8065", "plaintext", 0), ("h2c://192.0.2.7:8065", "plaintext", 1),
+    ("h2://192.0.2.7:8065", "tls", 0)])
+def test_http2_to_a_server_is_judged_by_its_protection(check, url, protection, status):
+    done = check(GOOD.replace("http://127.0.0.1:8065", url), "--json")
+    assert done.returncode == status
+    hop = next(hop for hop in json.loads(done.stdout)["hops"] if hop["name"] == "backend/app/0")
+    assert (hop["to"], hop["protection"]) == (url, protection)
+    assert hop["verdict"] == ("violation" if status else "ok")
 
 
 def test_all_mistakes_are_told_at_once(check):

@@ -258,10 +258,20 @@ def test_expired_certificate_is_never_shown_when_a_valid_one_is_there(front, aut
 
 
 def test_protocol_is_agreed_by_alpn(proxy):
-    for offered, agreed in ((["h2", "http/1.1"], "http/1.1"), (["http/1.1"], "http/1.1"),
-                            (None, None)):
+    for offered, agreed in ((["h2", "http/1.1"], "h2"), (["http/1.1", "h2"], "h2"), (["h2"], "h2"),
+                            (["http/1.1"], "http/1.1"), (None, None)):
         with proxy.tls("web", alpn=offered) as conn:
-            assert conn.sock.selected_alpn_protocol() == agreed and served(conn)
+            assert conn.sock.selected_alpn_protocol() == agreed
+            assert agreed == "h2" or served(conn)
+
+
+def test_http2_is_switched_off_by_offering_the_other_alone(front):
+    proxy = front(tls="{alpn: [http/1.1]}")
+    with proxy.tls("web", alpn=["h2", "http/1.1"]) as conn:
+        assert conn.sock.selected_alpn_protocol() == "http/1.1" and served(conn)
+    with pytest.raises((ssl.SSLError, ConnectionResetError)):
+        with proxy.tls("web", alpn=["h2"]) as conn:
+            assert served(conn)
 
 
 def test_client_that_speaks_none_of_our_protocols_is_refused(proxy):

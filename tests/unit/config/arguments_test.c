@@ -121,13 +121,14 @@ static void problems_name_the_option_or_the_variable(void **state)
         const char *problem;
     } ROWS[] = {
         {ARGUMENT_TO, NULL, false,
-         "--to: missing; expected http://HOST:PORT, https://HOST:PORT or unix:/PATH"},
+         "--to: missing; expected http://HOST:PORT, https://HOST:PORT, h2://HOST:PORT, "
+         "h2c://HOST:PORT or unix:/PATH"},
         {ARGUMENT_TO, "127.0.0.1:80", false,
          "--to: servers: '127.0.0.1:80' has no scheme; expected http://HOST:PORT, "
-         "https://HOST:PORT or unix:/PATH"},
+         "https://HOST:PORT, h2://HOST:PORT, h2c://HOST:PORT or unix:/PATH"},
         {ARGUMENT_TO, "x", true,
          "SALLYPORT_TO: servers: 'x' has no scheme; expected http://HOST:PORT, "
-         "https://HOST:PORT or unix:/PATH"},
+         "https://HOST:PORT, h2://HOST:PORT, h2c://HOST:PORT or unix:/PATH"},
         {ARGUMENT_LISTEN, "8443", false,
          "--listen: address: '8443' has no port; expected IP:PORT, [IP6]:PORT or unix:/PATH"},
         {ARGUMENT_HOST, "a b", true,

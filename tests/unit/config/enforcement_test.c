@@ -18,11 +18,13 @@ static const char REST[] =
     "  - {name: open, address: ['127.0.0.1:5', '[::]:2'], tls: off, default_backend: app}\n"
     "  - {name: plain, address: '[::]:80', mode: redirect}\n"
     "backends:\n"
-    "  app: {servers: ['http://127.0.0.1:3', 'http://legacy:4', 'https://safe', 'unix:/app']}\n";
+    "  app: {servers: ['http://127.0.0.1:3', 'http://legacy:4', 'https://safe', 'unix:/app',\n"
+    "                 'h2c://127.0.0.1:5', 'h2c://legacy:6', 'h2://safe:7']}\n";
 
 static const char *const HOPS[] = {
-    "listener/web",  "listener/inner", "listener/open", "listener/plain", "backend/app/0",
-    "backend/app/1", "backend/app/2",  "backend/app/3", "admin",
+    "listener/web",  "listener/inner", "listener/open", "listener/plain",
+    "backend/app/0", "backend/app/1",  "backend/app/2", "backend/app/3",
+    "backend/app/4", "backend/app/5",  "backend/app/6", "admin",
 };
 
 static struct config *load(const char *first)
@@ -72,6 +74,8 @@ static void every_leg_is_a_hop(void **state)
     }
     assert_int_equal(find(posture, "listener/web")->hop.protection, HOP_TLS);
     assert_int_equal(find(posture, "listener/plain")->hop.kind, HOP_REDIRECT);
+    assert_int_equal(find(posture, "backend/app/5")->hop.protection, HOP_PLAINTEXT);
+    assert_int_equal(find(posture, "backend/app/6")->hop.protection, HOP_TLS);
     assert_string_equal(find(posture, "backend/app/2")->hop.evidence,
                         "TLS 1.2 or 1.3, AES-256-GCM, ECDHE, chain to a system CA, name safe");
     posture_free(posture);
@@ -85,19 +89,19 @@ static void plaintext_is_judged_by_the_policy(void **state)
         const char *policy;
         const char *verdicts;
     } ROWS[] = {
-        {"", "oovoovooo"},
-        {"enforcement: {plaintext: loopback}\n", "oovoovooo"},
-        {"enforcement: {plaintext: never}\n", "ovvovvovo"},
-        {"enforcement: {plaintext: any}\n", "ooooooooo"},
-        {"enforcement: {mode: report}\n", "oovoovooo"},
+        {"", "oovoovooovoo"},
+        {"enforcement: {plaintext: loopback}\n", "oovoovooovoo"},
+        {"enforcement: {plaintext: never}\n", "ovvovvovvvoo"},
+        {"enforcement: {plaintext: any}\n", "oooooooooooo"},
+        {"enforcement: {mode: report}\n", "oovoovooovoo"},
         {"enforcement: {waivers: [{hop: backend/app/1, reason: r, expires: 2026-10-21}]}\n",
-         "oovoowooo"},
+         "oovoowooovoo"},
         {"enforcement: {waivers: [{hop: backend/app/1, reason: r, expires: 2026-10-20}]}\n",
-         "oovoovooo"},
+         "oovoovooovoo"},
         {"enforcement: {waivers: [{hop: backend/app/1, reason: r, expires: 2026-12-01},\n"
          "                        {hop: listener/open, reason: r, expires: 2099-12-31},\n"
          "                        {hop: listener/web, reason: r, expires: 2099-12-31}]}\n",
-         "oowoowooo"},
+         "oowoowooovoo"},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(ROWS); i++) {
@@ -193,7 +197,7 @@ static void json_holds_the_hops_and_the_count(void **state)
     struct posture *posture = posture_new(config, NULL, 0, NOON);
     json_t *json = posture_to_json(posture);
     assert_non_null(json);
-    assert_int_equal(json_integer_value(json_object_get(json, "violations")), 1);
+    assert_int_equal(json_integer_value(json_object_get(json, "violations")), 2);
     assert_int_equal(json_integer_value(json_object_get(json, "waived")), 1);
     assert_string_equal(json_string_value(json_object_get(json, "mode")), "report");
     const json_t *hops = json_object_get(json, "hops");
@@ -237,7 +241,7 @@ static void the_table_is_for_people(void **state)
     for (size_t i = 0; i < COUNT(HOPS); i++) {
         assert_non_null(strstr(text, HOPS[i]));
     }
-    assert_non_null(strstr(text, "9 hops, 2 violations, 0 waived\n"));
+    assert_non_null(strstr(text, "12 hops, 3 violations, 0 waived\n"));
     assert_non_null(strstr(text, "f:5:5: hop listener/open: plaintext that leaves this machine"));
     assert_non_null(strstr(text, "f:8:41: hop backend/app/1: plaintext that leaves this machine"));
     free(text);

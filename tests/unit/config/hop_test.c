@@ -20,7 +20,8 @@ static void check_hop(const char *enforcement, const char *tls, const char *serv
                    "enforcement: {%s}\n"
                    "listeners: [{name: web, address: ['[::]:443', '127.0.0.1:1'], tls: %s,\n"
                    "             default_backend: app}]\n"
-                   "backends: {app: {servers: [https://a, 'unix:/x', http://b, http://localhost],\n"
+                   "backends: {app: {servers: [https://a, 'unix:/x', http://b, http://localhost,\n"
+                   "                           h2://c, h2c://d, h2c://localhost:8080],\n"
                    "                 tls: {%s}}}\n"
                    "admin: {address: '127.0.0.1:9'}\n",
                    enforcement, tls, server_tls);
@@ -77,6 +78,12 @@ static void evidence_follows_the_configuration(void **state)
         {"", "on", "", "backend/app/1", "unix socket: never on a network"},
         {"", "on", "", "backend/app/2", "none: readable by whoever sees it"},
         {"", "on", "", "backend/app/3", "loopback: never on a network"},
+        {"", "on", "", "backend/app/4",
+         "TLS 1.2 or 1.3, AES-256-GCM, ECDHE, chain to a system CA, name c"},
+        {"verify_backends: no", "on", "", "backend/app/4",
+         "TLS 1.2 or 1.3, AES-256-GCM, ECDHE, certificate not verified"},
+        {"", "on", "", "backend/app/5", "none: readable by whoever sees it"},
+        {"", "on", "", "backend/app/6", "loopback: never on a network"},
         {"", "on", "", "admin", "loopback: never on a network"},
     };
     (void)state;

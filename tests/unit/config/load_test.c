@@ -91,16 +91,48 @@ static void a_short_file_gets_every_default(void **state)
     assert_int_equal(config->limits.body_bytes, 104857600);
     assert_int_equal(config->limits.connections, 0);
     assert_int_equal(config->limits.requests_per_connection, 16384);
+    assert_int_equal(config->limits.streams, 100);
+    assert_int_equal(config->limits.connection_buffer_bytes, 2097152);
     assert_int_equal(config->timeouts.handshake_ms, 5000);
     assert_int_equal(config->timeouts.connect_ms, 10000);
     assert_int_equal(config->timeouts.tunnel_idle_ms, 3600000);
     assert_int_equal(config->timeouts.response_ms, 600000);
     assert_int_equal(config->timeouts.drain_ms, 30000);
     assert_int_equal(config->timeouts.minimum_rate, 240);
+    assert_int_equal(config->timeouts.ping_ms, 15000);
     assert_string_equal(config->admin.address.path, "/run/sallyport/admin.sock");
     assert_string_equal(config->log.destination.word, "stderr");
     assert_int_equal(config->log.access, CONFIG_LOG_ACCESS_JSON);
     config_free(config);
+}
+
+static void http2_can_be_switched_off_and_made_the_only_one(void **state)
+{
+    static const struct {
+        const char *alpn;
+        const char *ids[2];
+        size_t count;
+    } ROWS[] = {
+        {"[http/1.1]", {"http/1.1"}, 1},
+        {"http/1.1", {"http/1.1"}, 1},
+        {"h2", {"h2"}, 1},
+        {"[http/1.1, h2]", {"http/1.1", "h2"}, 2},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(ROWS); i++) {
+        char text[200];
+        (void)snprintf(text, sizeof(text),
+                       "listeners: [{name: web, address: '[::]:443', tls: {alpn: %s},"
+                       " default_backend: app}]\n",
+                       ROWS[i].alpn);
+        struct config *config = load_good(HEAD, text, "");
+        const struct config_listener_tls *tls = &config->listeners[0].tls;
+        assert_int_equal(tls->alpn_count, ROWS[i].count);
+        for (size_t k = 0; k < ROWS[i].count; k++) {
+            assert_string_equal(tls->alpn[k], ROWS[i].ids[k]);
+        }
+        config_free(config);
+    }
 }
 
 static void a_listener_gets_every_default(void **state)
@@ -112,8 +144,9 @@ static void a_listener_gets_every_default(void **state)
     assert_int_equal(listener->addresses[0].port, 443);
     assert_true(listener->tls.on);
     assert_int_equal(listener->tls.certificate_count, 1);
-    assert_int_equal(listener->tls.alpn_count, 1);
-    assert_string_equal(listener->tls.alpn[0], "http/1.1");
+    assert_int_equal(listener->tls.alpn_count, 2);
+    assert_string_equal(listener->tls.alpn[0], "h2");
+    assert_string_equal(listener->tls.alpn[1], "http/1.1");
     assert_true(listener->tls.session_tickets);
     assert_int_equal(listener->hsts_ms, 31536000000);
     assert_int_equal(listener->redirect_status, 308);
@@ -305,6 +338,14 @@ static void refuses_values(void **state)
         {"limits: {body_bytes: 100MB}\n",
          "f:4:22: body_bytes: '100MB' has an unknown unit; expected a size such as 512B, 64KiB or "
          "100MiB, from 1B to 1024GiB, or off"},
+        {"limits: {streams: 1001}\n", "f:4:19: streams: '1001' is out of range; expected a whole "
+                                      "number, from 1 to 1000"},
+        {"limits: {connection_buffer_bytes: 64KiB}\n",
+         "f:4:35: connection_buffer_bytes: '64KiB' is out of range; expected a size such as 512B, "
+         "64KiB or 100MiB, from 256KiB to 64MiB"},
+        {"timeouts: {ping: 500ms}\n",
+         "f:4:18: ping: '500ms' is out of range; expected a duration such as 500ms, 5s, 10m, 1h or "
+         "1d, from 1s to 1h"},
         {"workers: many\n", "f:4:10: workers: 'many' is not a whole number; expected a whole "
                             "number, from 1 to 1024, or auto"},
         {"workers: 0\n", "f:4:10: workers: '0' is out of range; expected a whole number, from 1 "
@@ -469,7 +510,7 @@ static void refuses_listener_tls(void **state)
          "or 'optional' beside it"},
         {"{client_crl: crl.pem}",
          "f:3:82: client_crl has no effect without client_ca; expected client_ca beside it"},
-        {"{alpn: [h2]}", "f:3:77: alpn: 'h2' is not available yet; expected http/1.1"},
+        {"{alpn: [h3]}", "f:3:77: alpn: 'h3' is not one of the choices; expected h2 or http/1.1"},
         {"maybe", "f:3:69: tls: 'maybe' is neither off nor a group of keys; expected a group of "
                   "keys, or off"},
         {"[a]", "f:3:69: tls is a list; expected a group of keys, or off"},
@@ -514,18 +555,28 @@ static void refuses_backends(void **state)
 {
     static const struct wrong_row ROWS[] = {
         {"{}", "f:3:12: 'servers' is missing in a backend; expected http://HOST:PORT, "
-               "https://HOST:PORT or unix:/PATH"},
+               "https://HOST:PORT, h2://HOST:PORT, h2c://HOST:PORT or unix:/PATH"},
         {"{servers: []}", "f:3:25: servers is an empty list; expected http://HOST:PORT, "
-                          "https://HOST:PORT or unix:/PATH"},
+                          "https://HOST:PORT, h2://HOST:PORT, h2c://HOST:PORT or unix:/PATH"},
         {"{servers: 'x:80'}", "f:3:25: servers: 'x:80' has no scheme; expected http://HOST:PORT, "
-                              "https://HOST:PORT or unix:/PATH"},
+                              "https://HOST:PORT, h2://HOST:PORT, h2c://HOST:PORT or unix:/PATH"},
         {"{servers: 'http://u:secret@x'}",
          "f:3:25: servers: this URL holds a user name or password; expected http://HOST:PORT, "
-         "https://HOST:PORT or unix:/PATH"},
+         "https://HOST:PORT, h2://HOST:PORT, h2c://HOST:PORT or unix:/PATH"},
+        {"{servers: 'tcp://x:1'}",
+         "f:3:25: servers: 'tcp://x:1' has a scheme that is not available yet; expected "
+         "http://HOST:PORT, https://HOST:PORT, h2://HOST:PORT, h2c://HOST:PORT or unix:/PATH"},
+        {"{servers: 'h3://x'}",
+         "f:3:25: servers: 'h3://x' has an unknown scheme; expected "
+         "http://HOST:PORT, https://HOST:PORT, h2://HOST:PORT, h2c://HOST:PORT or unix:/PATH"},
+        {"{servers: 'h2c://x', tls: {ca: ca.pem}}",
+         "f:3:41: no server of backend 'b' speaks TLS; expected an https:// or h2:// server, or no "
+         "'tls'"},
         {"{servers: ['http://x', 'https://X:80']}",
          "f:3:38: 'https://X:80' is the same server as 'http://x'; expected each once"},
         {"{servers: 'http://x', tls: {ca: ca.pem}}",
-         "f:3:42: no server of backend 'b' speaks TLS; expected an https:// server, or no 'tls'"},
+         "f:3:42: no server of backend 'b' speaks TLS; expected an https:// or h2:// server, or no "
+         "'tls'"},
         {"{servers: 'http://x', balance: random_two}",
          "f:3:46: balance: 'random_two' is not available yet; expected least_requests or "
          "round_robin"},
@@ -755,6 +806,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_short_file_gets_every_default),
         cmocka_unit_test(a_listener_gets_every_default),
+        cmocka_unit_test(http2_can_be_switched_off_and_made_the_only_one),
         cmocka_unit_test(everything_that_is_written_arrives),
         cmocka_unit_test(tls_is_on_unless_it_is_said_to_be_off),
         cmocka_unit_test(keys_that_ask_for_nothing_are_fine),

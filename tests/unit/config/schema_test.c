@@ -107,6 +107,34 @@ static void suggests_what_was_meant(void **state)
     assert_false(schema_find_elsewhere("nonsense", elsewhere, sizeof(elsewhere)));
 }
 
+static void a_default_that_is_a_list_has_items(void **state)
+{
+    static const struct {
+        const char *fallback;
+        const char *items[3]; /* up to NULL */
+    } ROWS[] = {
+        {"[h2, http/1.1]", {"h2", "http/1.1"}},
+        {"[a]", {"a"}},
+        {"[a,b]", {"a", "b"}},
+        {"a, b", {NULL}},
+        {"a", {NULL}},
+        {NULL, {NULL}},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(ROWS); i++) {
+        const struct schema_key key = {.fallback = ROWS[i].fallback};
+        char item[SCHEMA_ITEM_BYTES];
+        for (size_t k = 0; k < COUNT(ROWS[i].items); k++) {
+            bool is_there = schema_fallback_item(&key, k, item);
+            assert_int_equal(is_there, ROWS[i].items[k] != NULL);
+            if (!is_there) {
+                break;
+            }
+            assert_string_equal(item, ROWS[i].items[k]);
+        }
+    }
+}
+
 static char *reference_text;
 
 static void check_in_reference(const struct schema_key *key)
@@ -152,6 +180,16 @@ static void the_json_schema_holds_each_key(void **state)
     check_json_section(
         &SCHEMA_BACKEND_SECTION,
         json_object_get(json_object_get(properties, "backends"), "additionalProperties"));
+    /* A default that is a list is one for an editor too. */
+    json_t *words = NULL;
+    json_t *listener = json_object_get(json_object_get(properties, "listeners"), "items");
+    const char *first = NULL;
+    const char *second = NULL;
+    assert_int_equal(json_unpack(listener, "{s:{s:{s:[{s:{s:{s:[s,s]}}},o]}}}", "properties", "tls",
+                                 "anyOf", "properties", "alpn", "default", &first, &second, &words),
+                     0);
+    assert_string_equal(first, "h2");
+    assert_string_equal(second, "http/1.1");
     json_decref(schema);
 }
 
@@ -162,6 +200,7 @@ int main(void)
         cmocka_unit_test(each_row_is_consistent),
         cmocka_unit_test(names_are_unique_in_their_section),
         cmocka_unit_test(suggests_what_was_meant),
+        cmocka_unit_test(a_default_that_is_a_list_has_items),
         cmocka_unit_test(the_reference_holds_each_key),
         cmocka_unit_test(the_json_schema_holds_each_key),
     };

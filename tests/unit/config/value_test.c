@@ -273,6 +273,10 @@ static void reads_servers(void **state)
         {"https://[2001:db8::1]", CONFIG_SCHEME_HTTPS, "2001:db8::1", 443, true},
         {"http://[::1]:8080/", CONFIG_SCHEME_HTTP, "::1", 8080, true},
         {"http://my_app:80", CONFIG_SCHEME_HTTP, "my_app", 80, false},
+        {"h2://app", CONFIG_SCHEME_H2, "app", 443, false},
+        {"h2://app:8443/", CONFIG_SCHEME_H2, "app", 8443, false},
+        {"h2c://app", CONFIG_SCHEME_H2C, "app", 80, false},
+        {"h2c://[::1]:8080", CONFIG_SCHEME_H2C, "::1", 8080, true},
     };
     (void)state;
     struct memory *memory = memory_new();
@@ -302,7 +306,16 @@ static void refuses_servers(void **state)
         {"127.0.0.1:80", "has no scheme"},
         {"ftp://x", "has an unknown scheme"},
         {"HTTP://x", "has an unknown scheme"},
-        {"h2c://x", "has a scheme that is not available yet"},
+        {"h2", "has no scheme"},
+        {"h2:x:443", "has no scheme"},
+        {"h3://x", "has an unknown scheme"},
+        {"h2cc://x", "has an unknown scheme"},
+        {"H2://x", "has an unknown scheme"},
+        {"h2://", "has no usable host"},
+        {"h2://u:p@x", "holds a user name or password"},
+        {"h2c://x/app", "has a path or a query, which routes decide"},
+        {"udp://x:1", "has a scheme that is not available yet"},
+        {"tls://x:1", "has a scheme that is not available yet"},
         {"tcp://x:1", "has a scheme that is not available yet"},
         {"http://", "has no usable host"},
         {"http://:80", "has no usable host"},

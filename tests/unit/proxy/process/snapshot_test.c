@@ -236,11 +236,9 @@ static void a_public_file_with_a_key_is_refused_at_its_place(void **state)
     }
 }
 
-static void workers_get_the_systems_authorities_for_https_servers(void **state)
+static void check_system_authorities(const struct folder *folder, const char *backend)
 {
-    const struct folder *folder = *state;
-    struct config *config =
-        load(folder, "chain: cert.pem, key: key.pem", "servers: [\"https://127.0.0.1:1\"]");
+    struct config *config = load(folder, "chain: cert.pem, key: key.pem", backend);
     struct snapshot snapshot;
     struct process_error error;
     enum status status = snapshot_open(&snapshot, config, NULL, &error);
@@ -263,12 +261,34 @@ static void workers_get_the_systems_authorities_for_https_servers(void **state)
     config_free(config);
 }
 
+static void workers_get_the_systems_authorities_for_servers_in_tls(void **state)
+{
+    check_system_authorities(*state, "servers: [\"https://127.0.0.1:1\"]");
+    check_system_authorities(*state, "servers: [\"http://127.0.0.1:1\", \"h2://127.0.0.1:2\"]");
+}
+
+static void workers_do_not_get_them_for_servers_in_plaintext(void **state)
+{
+    struct config *config =
+        load(*state, "chain: cert.pem, key: key.pem",
+             "servers: [\"http://127.0.0.1:1\", \"h2c://127.0.0.1:2\", \"unix:/x\"]");
+    struct snapshot snapshot;
+    struct process_error error;
+    assert_int_equal(snapshot_open(&snapshot, config, NULL, &error), STATUS_OK);
+    struct bundle *workers = bundle_in(snapshot.worker_file);
+    assert_null(bundle_find(workers, RELAY_SYSTEM_CA));
+    bundle_free(workers);
+    snapshot_close(&snapshot);
+    config_free(config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(workers_get_certificates_alone),
         cmocka_unit_test(a_public_file_with_a_key_is_refused_at_its_place),
-        cmocka_unit_test(workers_get_the_systems_authorities_for_https_servers),
+        cmocka_unit_test(workers_get_the_systems_authorities_for_servers_in_tls),
+        cmocka_unit_test(workers_do_not_get_them_for_servers_in_plaintext),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

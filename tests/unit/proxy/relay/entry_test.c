@@ -7,6 +7,7 @@
  */
 #include "proxy/relay/entry.h"
 
+#include "proxy/relay/relay_shared.h"
 #include "support/relay_rig.h"
 
 #define GET "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
@@ -71,6 +72,37 @@ static void limits_of_the_configuration_hold_for_its_conns(void **state)
     }
 }
 
+/* What only some codecs look at, so that it cannot be seen through each of them. */
+static void its_codecs_get_the_limits_of_the_configuration(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *more;
+        uint32_t streams;
+        uint64_t buffer_bytes;
+    } rows[] = {
+        {"", 100, 2097152},
+        {"limits: {streams: 7, connection_buffer_bytes: 256KiB}\n", 7, 262144},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct relay_rig rig;
+        relay_rig_init(&rig, rows[i].more);
+        struct relay_shared shared = {.config = rig.config};
+        struct entry entry;
+        for (int redirects = 0; redirects < 2; redirects++) {
+            rig.config->listeners[0].mode =
+                redirects != 0 ? CONFIG_LISTENER_REDIRECT : CONFIG_LISTENER_HTTP;
+            assert_int_equal(entry_init(&entry, &shared, &rig.config->listeners[0], NULL),
+                             STATUS_OK);
+            assert_int_equal(entry.settings.streams, rows[i].streams);
+            assert_int_equal(entry.settings.connection_buffer_bytes, rows[i].buffer_bytes);
+            assert_int_equal(entry.settings.takes_tunnels, redirects == 0);
+            entry_fini(&entry);
+        }
+        relay_rig_fini(&rig);
+    }
+}
+
 static bool all_are_gone(void *self)
 {
     struct relay_rig *rig = self;
@@ -115,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepted_conns_do_not_hold_back_and_notice_dead_peers),
         cmocka_unit_test(limits_of_the_configuration_hold_for_its_conns),
+        cmocka_unit_test(its_codecs_get_the_limits_of_the_configuration),
         cmocka_unit_test(a_conn_that_says_nothing_is_closed_and_counted),
         cmocka_unit_test(a_redirect_listener_answers_by_itself),
     };

@@ -95,6 +95,20 @@ static void an_open_stream_comes_of_a_server_that_listens(void **state)
     stage_fini(&stage);
 }
 
+/* Nothing is agreed with it first: the codec begins by itself. */
+static void a_server_of_http2_in_plaintext_gets_no_handshake(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_init(&stage);
+    stage.rig.servers[0].scheme = CONFIG_SCHEME_H2C;
+    dial(&stage);
+    assert_int_equal(stage.fault, FAULT_NONE);
+    upstream_rig_settle(&stage.rig);
+    assert_int_equal(stage.rig.conns[0].len, 0);
+    stage_fini(&stage);
+}
+
 static void a_server_that_refuses_is_told_of(void **state)
 {
     (void)state;
@@ -235,6 +249,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_open_stream_comes_of_a_server_that_listens),
+        cmocka_unit_test(a_server_of_http2_in_plaintext_gets_no_handshake),
         cmocka_unit_test(a_server_that_refuses_is_told_of),
         cmocka_unit_test(the_next_address_is_tried_after_one_that_refuses),
         cmocka_unit_test(a_unix_socket_is_reached_by_its_path),
