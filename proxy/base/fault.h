@@ -29,6 +29,14 @@
     X(H1_CHUNK_EXTENSION,    "h1_chunk_extension",      400, "a chunk extension is malformed")              \
     X(H1_CHUNK_OVERHEAD,     "h1_chunk_overhead",       400, "too much chunk framing for the content")      \
     X(H1_TRAILER,            "h1_trailer",              400, "a trailer field is malformed or forbidden")   \
+    /* what a peer may do wrong in HTTP/2: the stream or the conn is reset, there is no page */             \
+    X(H2_PROTOCOL,           "h2_protocol",             0,   "the HTTP/2 connection broke the protocol")    \
+    X(H2_FLOOD,              "h2_flood",                0,   "too many HTTP/2 frames that carry nothing, or resets") \
+    X(H2_PSEUDO_FIELD,       "h2_pseudo_field",         0,   "a pseudo-header field is missing, repeated, misplaced or wrong") \
+    X(H2_FIELD_NAME,         "h2_field_name",           0,   "a field name is malformed or not in lower case") \
+    X(H2_FIELD_VALUE,        "h2_field_value",          0,   "a field value holds a forbidden character")   \
+    X(H2_LENGTH,             "h2_length",               0,   "the content is not as long as Content-Length says") \
+    X(H2_TRAILER,            "h2_trailer",              0,   "a trailer field is malformed, forbidden or not the last") \
     X(HTTP_ON_TLS_PORT,      "http_on_tls_port",        400, "a plaintext HTTP request came to a TLS port") \
     /* what a message may mean wrongly, whatever its version (RFC 9110, RFC 9112 §6) */                     \
     X(LENGTH_AND_CODING,     "length_and_coding",       400, "Content-Length together with Transfer-Encoding") \
@@ -81,6 +89,9 @@
     X(BACKEND_TRUNCATED,     "backend_truncated",       502, "the backend's response was cut short")        \
     X(BACKEND_HEADER_BYTES,  "backend_header_bytes",    502, "the backend's header section is too large")   \
     X(BACKEND_UPGRADE,       "backend_upgrade",         502, "the backend switched protocols unasked")      \
+    X(BACKEND_NO_TUNNEL,     "backend_no_tunnel",       502, "the backend takes no WebSocket over HTTP/2")  \
+    X(BACKEND_NO_GRPC,       "backend_no_grpc",         502, "gRPC needs a backend of h2:// or h2c://, this one speaks HTTP/1.1") \
+    X(CLIENT_NO_GRPC,        "client_no_grpc",          505, "gRPC needs HTTP/2, the request came over HTTP/1.1") \
     X(BACKEND_BUSY,          "backend_busy",            503, "every server of the backend is at its limit") \
     X(INTERNAL,              "internal",                500, "a fault of our own")
 /* clang-format on */

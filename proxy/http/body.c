@@ -70,6 +70,17 @@ void body_filled(struct body *body, size_t bytes)
     }
 }
 
+size_t body_put(struct body *body, slice bytes)
+{
+    size_t room = BUFFER_LARGE_BYTES - buffer_len(&body->bytes);
+    size_t len = bytes.len < room ? bytes.len : room;
+    if (len == 0 || !buffer_append(&body->bytes, body->pool, slice_first(bytes, len))) {
+        return 0;
+    }
+    body->moved_in += len;
+    return len;
+}
+
 void body_end(struct body *body)
 {
     if (body->state == BODY_OPEN) {

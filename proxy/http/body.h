@@ -65,6 +65,10 @@ char *body_room(struct body *body, size_t *room);
 /* `bytes` of the room last given were written. */
 void body_filled(struct body *body, size_t bytes);
 
+/* The same in one: copies as many of the bytes as fit, up to the largest block, and tells how many
+ * (0: full, or memory is out). For producers whose bytes come in a place of their own. */
+size_t body_put(struct body *body, slice bytes);
+
 /* No more bytes come. */
 void body_end(struct body *body);
 void body_cut(struct body *body, enum fault_code fault);

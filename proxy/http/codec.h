@@ -29,9 +29,8 @@ struct server_settings {
 };
 
 struct client_settings {
-    struct message_limits limits;     /* of responses */
-    uint64_t response_ms;             /* to the response head, and between two reads of a body */
-    uint64_t connection_buffer_bytes; /* of bodies held for all exchanges of one conn, each way */
+    struct message_limits limits; /* of responses */
+    uint64_t response_ms;         /* to the response head, and between two reads of a body */
     uint64_t ping_ms; /* silence of a conn that is waited for until it is asked, and again */
 };
 
@@ -71,17 +70,20 @@ struct client_codec {
 };
 
 struct client_codec_calls {
-    /* For a conn with room for an exchange: what the exchange calls. */
+    /* Can the conn take one exchange more than it has? */
+    bool (*has_room)(struct client_codec *codec);
+    /* For a conn with room: what the exchange calls, at once. NULL: no memory. */
     struct requester *(*requester)(struct client_codec *codec);
     /* Closes now. Exchanges that run are told (on_request_failed, or their body is cut). */
     void (*close)(struct client_codec *codec);
+    bool is_multiplexed; /* exchanges share the conn, which therefore cannot become a tunnel */
 };
 
 struct client_codec_start {
     struct loop *loop;
     const struct client_settings *settings; /* must outlive the conn */
-    /* An exchange has ended and the conn can take the next one. */
-    void (*on_idle)(void *self);
+    /* An exchange has ended and the conn can take the next one. `is_idle`: no other runs. */
+    void (*on_room)(void *self, bool is_idle);
     /* The conn is over, idle or not. Last call; the codec frees itself. */
     void (*on_closed)(void *self);
     void *self;

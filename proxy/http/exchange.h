@@ -47,6 +47,8 @@ struct responder_calls {
     struct stream *(*detach)(struct responder *responder, struct buffer *rest);
     /* The codec's own name in the access log, such as "HTTP/1.1". */
     slice (*protocol)(const struct responder *responder);
+    /* Both directions flow at once, and trailers always arrive: what gRPC needs. */
+    bool is_duplex;
 };
 
 /* The same on the backend's side. */
@@ -62,6 +64,14 @@ struct requester_calls {
     void (*abandon)(struct requester *requester);
     /* As the responder's; on_closed is called. */
     struct stream *(*detach)(struct requester *requester, struct buffer *rest);
+    bool is_duplex; /* as the responder's */
+};
+
+/* What became of a request that got no response. */
+enum request_fate {
+    FATE_UNKNOWN,         /* the server may have acted on it */
+    FATE_PROBABLY_UNSEEN, /* an idle conn was closed just then: repeat it if that does no harm */
+    FATE_UNSEEN,          /* the server has said so: any request may be sent elsewhere */
 };
 
 /* What codecs tell. */
@@ -79,9 +89,10 @@ struct exchange_driver {
     void (*on_interim)(struct exchange *exchange, const struct message *interim);
     /* exchange->response is there; its body follows. */
     void (*on_response)(struct exchange *exchange);
-    /* No response will come. `is_unsent`: the server cannot have acted on the request, so it may
-     * be sent to another one. The requester has let go. */
-    void (*on_request_failed)(struct exchange *exchange, enum fault_code fault, bool is_unsent);
+    /* No response will come; nothing of the body was sent unless the fate is unknown. The requester
+     * has let go. */
+    void (*on_request_failed)(struct exchange *exchange, enum fault_code fault,
+                              enum request_fate fate);
     /* The response is complete (or cut: see its body) and the requester has let go. */
     void (*on_requester_done)(struct exchange *exchange);
 };

@@ -34,3 +34,16 @@ bool method_is_idempotent(enum method method)
 {
     return method_is_safe(method) || method == METHOD_PUT || method == METHOD_DELETE;
 }
+
+bool message_is_grpc(const struct message *request)
+{
+    static const slice type = {"application/grpc", 16};
+    const struct field *field = fields_find(&request->fields, FIELD_CONTENT_TYPE);
+    if (field == NULL || field->value.len < type.len ||
+        !slice_equal_nocase(slice_first(field->value, type.len), type)) {
+        return false;
+    }
+    /* application/grpc+proto and the like, but not application/grpc-web, which is plain HTTP */
+    slice rest = slice_from(field->value, type.len);
+    return rest.len == 0 || rest.at[0] == '+' || rest.at[0] == ';' || rest.at[0] == ' ';
+}

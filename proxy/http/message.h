@@ -78,6 +78,10 @@ struct message_limits {
 /* METHOD_OTHER for a token without a meaning of its own here. Case matters (RFC 9110 §9.1). */
 enum method method_of(slice name);
 
+/* A call of gRPC, by its content type. It needs both directions at once, trailers, and an error in
+ * trailers of its own; and it may be open for days. */
+bool message_is_grpc(const struct message *request);
+
 /* RFC 9110 §9.2.1 and §9.2.2. */
 bool method_is_safe(enum method method);
 bool method_is_idempotent(enum method method);

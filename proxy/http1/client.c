@@ -95,7 +95,8 @@ static void fail(struct http1_client *client, enum fault_code fault)
     }
     if (!has_response) {
         bool is_unsent = is_stale && exchange->request_body.moved_out == 0;
-        exchange->driver->on_request_failed(exchange, fault, is_unsent);
+        exchange->driver->on_request_failed(exchange, fault,
+                                            is_unsent ? FATE_PROBABLY_UNSEEN : FATE_UNKNOWN);
         return;
     }
     body_cut(&exchange->response_body, fault);
@@ -128,7 +129,7 @@ static void finish(struct http1_client *client)
     client->served++;
     deadline_disarm(&client->deadline);
     if (is_reusable) {
-        client->start.on_idle(client->start.self);
+        client->start.on_room(client->start.self, true);
     } else {
         end_client(client);
     }
@@ -528,7 +529,14 @@ static struct requester *requester(struct client_codec *codec)
     return &LIST_OBJECT(codec, struct http1_client, codec)->requester;
 }
 
+static bool has_room(struct client_codec *codec)
+{
+    const struct http1_client *client = LIST_OBJECT(codec, struct http1_client, codec);
+    return client->exchange == NULL && client->stream != NULL;
+}
+
 static const struct client_codec_calls codec_calls = {
+    .has_room = has_room,
     .requester = requester,
     .close = close_now,
 };

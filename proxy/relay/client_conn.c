@@ -9,6 +9,7 @@
 #include "proxy/relay/server_codecs.h"
 
 static void begin(struct client_conn *conn);
+static void sniff(struct client_conn *conn);
 static uint16_t port_of(const struct sockaddr_storage *address);
 
 static struct relay_shared *shared_of(const struct client_conn *conn)
@@ -48,7 +49,7 @@ void client_conn_dissolve(struct client_conn *conn)
     struct relay_shared *shared = shared_of(conn);
     conn->codec = NULL;
     deadline_disarm(&conn->deadline);
-    buffer_clear(&conn->proxy_header, loop_buffer_pool(shared->loop));
+    buffer_clear(&conn->first, loop_buffer_pool(shared->loop));
     list_remove(&conn->link);
     loop_post_reap(shared->loop, &conn->post_reap);
 }
@@ -76,6 +77,8 @@ void client_conn_drain(struct client_conn *conn)
 {
     if (conn->codec != NULL) {
         conn->codec->calls->drain(conn->codec);
+    } else if (conn->is_sniffing && buffer_is_empty(&conn->first)) {
+        refuse(conn, FAULT_NONE, "");
     }
 }
 
@@ -104,7 +107,7 @@ static struct exchange *open_exchange(void *self, struct responder *responder)
     return relay_exchange_open(self);
 }
 
-static void start_codec(struct client_conn *conn)
+static void start_codec(struct client_conn *conn, server_codec_open *open)
 {
     struct relay_shared *shared = shared_of(conn);
     const struct server_codec_start start = {
@@ -118,7 +121,7 @@ static void start_codec(struct client_conn *conn)
     struct stream *stream = conn->stream;
     conn->stream = NULL;
     deadline_disarm(&conn->deadline);
-    conn->codec = server_codec_for(stream)(stream, &start);
+    conn->codec = open(stream, &start);
     if (conn->codec == NULL) {
         note_fault(conn, FAULT_LIMIT_MEMORY, "");
         end_conn(conn);
@@ -167,7 +170,7 @@ static void on_open(void *self)
     struct client_conn *conn = self;
     conn->tls_us = loop_now_us(shared_of(conn)->loop) - conn->accepted_us;
     keep_tls_facts(conn);
-    start_codec(conn);
+    start_codec(conn, server_codec_of_tls(conn->stream));
 }
 
 /* A browser that was pointed at http://host:443 is told so, in clear, since nothing else would
@@ -218,7 +221,8 @@ static void on_failed(void *self, enum stream_failure failure)
         answer_in_clear(conn);
         return;
     }
-    refuse(conn, fault_of(failure), stream_failure_reason(conn->stream));
+    bool was_quiet = conn->is_sniffing && buffer_is_empty(&conn->first);
+    refuse(conn, was_quiet ? FAULT_NONE : fault_of(failure), stream_failure_reason(conn->stream));
 }
 
 /* ---- the PROXY header ---- */
@@ -250,22 +254,22 @@ static void take_proxy_address(struct client_conn *conn, const struct proxy_prot
 static bool read_proxy_header(struct client_conn *conn)
 {
     struct buffer_pool *pool = loop_buffer_pool(shared_of(conn)->loop);
-    if (!buffer_reserve(&conn->proxy_header, pool, PROXY_PROTOCOL_V2_BYTES)) {
+    if (!buffer_reserve(&conn->first, pool, PROXY_PROTOCOL_V2_BYTES)) {
         refuse(conn, FAULT_LIMIT_MEMORY, "");
         return false;
     }
     size_t moved = 0;
-    enum status status = stream_read(conn->stream, buffer_room_at(&conn->proxy_header),
-                                     buffer_room(&conn->proxy_header), &moved);
-    buffer_commit(&conn->proxy_header, moved);
+    enum status status =
+        stream_read(conn->stream, buffer_room_at(&conn->first), buffer_room(&conn->first), &moved);
+    buffer_commit(&conn->first, moved);
     if (status != STATUS_OK && status != STATUS_AGAIN) {
-        refuse(conn, buffer_is_empty(&conn->proxy_header) ? FAULT_NONE : FAULT_CLIENT_GONE, "");
+        refuse(conn, buffer_is_empty(&conn->first) ? FAULT_NONE : FAULT_CLIENT_GONE, "");
         return false;
     }
     struct proxy_protocol header;
     size_t consumed = 0;
-    status = proxy_protocol_parse(buffer_bytes(&conn->proxy_header), &header, &consumed);
-    if (status == STATUS_AGAIN && buffer_len(&conn->proxy_header) < PROXY_PROTOCOL_V2_BYTES) {
+    status = proxy_protocol_parse(buffer_bytes(&conn->first), &header, &consumed);
+    if (status == STATUS_AGAIN && buffer_len(&conn->first) < PROXY_PROTOCOL_V2_BYTES) {
         return false;
     }
     if (status != STATUS_OK) {
@@ -273,19 +277,77 @@ static bool read_proxy_header(struct client_conn *conn)
         return false;
     }
     take_proxy_address(conn, &header);
-    slice rest = slice_from(buffer_bytes(&conn->proxy_header), consumed);
+    slice rest = slice_from(buffer_bytes(&conn->first), consumed);
     bool is_kept = rest.len == 0 || stream_unread(conn->stream, rest) == STATUS_OK;
-    buffer_clear(&conn->proxy_header, pool);
+    buffer_clear(&conn->first, pool);
     if (!is_kept) {
         refuse(conn, FAULT_LIMIT_MEMORY, "");
     }
     return is_kept;
 }
 
+/* ---- which codec a plaintext conn needs ---- */
+
+static void on_first_bytes_deadline(void *self)
+{
+    struct client_conn *conn = self;
+    bool was_quiet = buffer_is_empty(&conn->first);
+    refuse(conn, was_quiet ? FAULT_TIMEOUT_IDLE : FAULT_TIMEOUT_HEADER, "");
+}
+
+static void read_first_bytes(struct client_conn *conn)
+{
+    struct buffer_pool *pool = loop_buffer_pool(shared_of(conn)->loop);
+    if (!buffer_reserve(&conn->first, pool, SERVER_CODEC_BYTES)) {
+        refuse(conn, FAULT_LIMIT_MEMORY, "");
+        return;
+    }
+    size_t moved = 0;
+    enum status status =
+        stream_read(conn->stream, buffer_room_at(&conn->first), buffer_room(&conn->first), &moved);
+    buffer_commit(&conn->first, moved);
+    slice first = buffer_bytes(&conn->first);
+    server_codec_open *open = first.len > 0 ? server_codec_of_bytes(first) : NULL;
+    if (open == NULL && (status == STATUS_OK || status == STATUS_AGAIN)) {
+        if (first.len == 0) {
+            buffer_clear(&conn->first, pool);
+        }
+        return;
+    }
+    if (open == NULL) {
+        refuse(conn, first.len > 0 ? FAULT_CLIENT_GONE : FAULT_NONE, "");
+        return;
+    }
+    bool is_kept = stream_unread(conn->stream, first) == STATUS_OK;
+    buffer_clear(&conn->first, pool);
+    if (!is_kept) {
+        refuse(conn, FAULT_LIMIT_MEMORY, "");
+        return;
+    }
+    conn->is_sniffing = false;
+    start_codec(conn, open);
+}
+
+/* Prior knowledge is for conns that do not leave the machine; others are what they always were. */
+static void sniff(struct client_conn *conn)
+{
+    bool is_local = !conn->has_own_address || cidr_is_loopback(&conn->own_address);
+    if (!is_local) {
+        start_codec(conn, server_codec_of_bytes(SLICE("GET")));
+        return;
+    }
+    conn->is_sniffing = true;
+    deadline_arm(&conn->deadline, shared_of(conn)->loop,
+                 shared_of(conn)->config->timeouts.header_ms, on_first_bytes_deadline, conn);
+    stream_read_later(conn->stream);
+}
+
 static void on_readable(void *self)
 {
     struct client_conn *conn = self;
-    if (!stream_is_tls(conn->stream) && read_proxy_header(conn)) {
+    if (conn->is_sniffing) {
+        read_first_bytes(conn);
+    } else if (!stream_is_tls(conn->stream) && read_proxy_header(conn)) {
         begin(conn);
     }
 }
@@ -310,7 +372,7 @@ static void begin(struct client_conn *conn)
     if (conn->entry->tls != NULL) {
         start_tls(conn);
     } else {
-        start_codec(conn);
+        sniff(conn);
     }
 }
 
@@ -334,7 +396,7 @@ static void learn_addresses(struct client_conn *conn)
     }
     settle_address(conn);
     if (stream_own_address(conn->stream, &address)) {
-        (void)cidr_address_of((struct sockaddr *)&address, &conn->own_address);
+        conn->has_own_address = cidr_address_of((struct sockaddr *)&address, &conn->own_address);
         conn->listener_port = port_of(&address);
     }
 }

@@ -1,9 +1,10 @@
 /* proxy/relay/client_conn.h
  *
  * One client's conn from accept to close: PROXY header if the listener takes one, TLS if it speaks
- * it, then the codec that ALPN chose. It keeps what is known about the client for all exchanges.
+ * it, then the codec that ALPN (or, in plaintext, the first bytes) chose. It keeps what is known
+ * about the client for all exchanges.
  *
- *      PROXY ──► TLS ──► CODEC ──► closed
+ *      PROXY ──► TLS, or a look at the first bytes ──► CODEC ──► closed
  *
  * Owner: its entry's list; it frees itself at its end.
  *
@@ -41,6 +42,7 @@ struct client_conn {
     char address_text[CIDR_TEXT_BYTES];
     slice address_slice;
     struct cidr_address own_address;
+    bool has_own_address;
     uint16_t port;
     uint16_t listener_port;
     struct client_tls tls;
@@ -48,7 +50,8 @@ struct client_conn {
     uint64_t tls_us; /* how long the handshake took; logged with the first exchange */
     bool is_first;   /* no exchange has begun yet */
     struct loop_post post_reap;
-    struct buffer proxy_header; /* while it arrives */
+    struct buffer first; /* of a PROXY header or a plaintext request, while they arrive */
+    bool is_sniffing;    /* which codec a plaintext conn needs */
 };
 
 /* Takes over an accepted socket. Whatever goes wrong closes and counts it. */

@@ -260,12 +260,84 @@ bool error_page_exists(enum fault_code fault)
     return fault_http_status(fault) != 0;
 }
 
+/* --- gRPC --- */
+
+/* "Trailers only" of the protocol: 200, and the status in the head. The codes follow the mapping
+ * from HTTP that its specification gives (http-grpc-status-mapping), and for what is told more
+ * exactly by a fault, the meaning of the code. */
+static slice grpc_status_of(enum fault_code fault, unsigned status)
+{
+    switch ((unsigned)fault) {
+    case FAULT_TIMEOUT_RESPONSE:
+    case FAULT_TIMEOUT_CONNECT:
+        return SLICE("4"); /* DEADLINE_EXCEEDED */
+    case FAULT_LIMIT_BODY_BYTES:
+    case FAULT_LIMIT_HEADER_BYTES:
+    case FAULT_LIMIT_HEADER_COUNT:
+    case FAULT_LIMIT_MEMORY:
+        return SLICE("8"); /* RESOURCE_EXHAUSTED */
+    default:
+        break;
+    }
+    switch (status) {
+    case 400:
+        return SLICE("13"); /* INTERNAL */
+    case 401:
+        return SLICE("16"); /* UNAUTHENTICATED */
+    case 403:
+        return SLICE("7"); /* PERMISSION_DENIED */
+    case 404:
+        return SLICE("12"); /* UNIMPLEMENTED */
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+        return SLICE("14"); /* UNAVAILABLE */
+    default:
+        return SLICE("2"); /* UNKNOWN */
+    }
+}
+
+static enum status make_grpc(const struct error_page_facts *facts, struct message *response,
+                             struct arena *arena)
+{
+    enum { OK = 200 };
+    /* Our sentences are of printable ASCII without a percent sign, so nothing needs escaping. */
+    const slice parts[] = {slice_of(fault_sentence(facts->fault)), SLICE(" ("),
+                           slice_of(fault_name(facts->fault)), SLICE(")")};
+    slice text = arena_join(arena, parts, sizeof(parts) / sizeof(parts[0]));
+    if (text.at == NULL) {
+        return STATUS_NOMEM;
+    }
+    *response = (struct message){.status = OK, .framing = {.kind = FRAMING_NONE}};
+    const struct {
+        slice name;
+        slice value;
+    } named[] = {
+        {SLICE("content-type"), SLICE("application/grpc")},
+        {SLICE("grpc-status"), grpc_status_of(facts->fault, fault_http_status(facts->fault))},
+        {SLICE("grpc-message"), text},
+    };
+    for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
+        enum status added =
+            fields_add_named(&response->fields, arena, named[i].name, named[i].value);
+        if (added != STATUS_OK) {
+            return added;
+        }
+    }
+    return STATUS_OK;
+}
+
 enum status error_page_make(const struct error_page_facts *facts, struct message *response,
                             slice *body, struct arena *arena)
 {
     unsigned status = fault_http_status(facts->fault);
     if (status == 0) {
         return STATUS_REFUSED;
+    }
+    if (facts->is_grpc) {
+        *body = (slice){"", 0};
+        return make_grpc(facts, response, arena);
     }
     char digits[3] = {(char)('0' + status / 100 % 10), (char)('0' + status / 10 % 10),
                       (char)('0' + status % 10)};

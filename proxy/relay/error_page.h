@@ -20,6 +20,7 @@ struct error_page_facts {
     slice id;     /* ours, never the client's X-Request-Id; empty: none */
     slice accept; /* the request's Accept; empty: plain text */
     bool is_head; /* the request's method is HEAD: the length is told, no body follows */
+    bool is_grpc; /* the request is a call of gRPC: the answer is a status of its own */
 };
 
 /* True when the fault can be answered; false: close the conn without a word. */

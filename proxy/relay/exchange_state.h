@@ -29,8 +29,8 @@ struct relay_exchange {
     enum fault_code fault;
     unsigned status; /* of the response; 0: none */
     struct checkout checkout;
-    struct proxy_protocol *proxied; /* what a backend with PROXY protocol is told; in the arena */
-    size_t backend;                 /* index; SIZE_MAX: none */
+    struct conn_need need; /* of the conn to a server; what it points at is in the arena */
+    size_t backend;        /* index; SIZE_MAX: none */
     const struct config_route *route;
     struct request_identity identity;
     slice protocol; /* the codec's own name; a literal */

@@ -159,7 +159,6 @@ static enum status set_upstream(struct relay *relay, const struct relay_start *s
                                 .trailer_bytes = config->limits.trailer_bytes,
                                 .overhead_bytes = config->limits.chunk_overhead_bytes},
                      .response_ms = config->timeouts.response_ms,
-                     .connection_buffer_bytes = config->limits.connection_buffer_bytes,
                      .ping_ms = config->timeouts.ping_ms},
         .connect_ms = config->timeouts.connect_ms,
         .resolve_ms = config->timeouts.resolve_ms,
@@ -179,8 +178,9 @@ static enum status open_backends(struct relay *relay)
         return STATUS_NOMEM;
     }
     for (size_t i = 0; i < config->backend_count; i++) {
-        enum status status = backend_new(&relay->shared.backends[i], &relay->upstream,
-                                         &config->backends[i], relay_tls_clients(relay->tls, i));
+        enum status status =
+            backend_new(&relay->shared.backends[i], &relay->upstream, &config->backends[i],
+                        relay_tls_clients(relay->tls, i), relay_tls_tunnel_clients(relay->tls, i));
         if (status != STATUS_OK) {
             return status;
         }

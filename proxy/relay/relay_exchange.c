@@ -168,6 +168,18 @@ static slice client_authority(const struct relay_exchange *relayed)
     return asked.len > 0 || name == NULL ? asked : slice_of(name);
 }
 
+/* gRPC needs both directions at once and trailers on each hop; without them a call would hang or
+ * end in a way that its caller does not understand. */
+static bool client_lacks_duplex(const struct exchange *exchange)
+{
+    return !exchange->responder->calls->is_duplex && message_is_grpc(exchange->request);
+}
+
+static bool server_lacks_duplex(const struct exchange *exchange, const struct requester *requester)
+{
+    return !requester->calls->is_duplex && message_is_grpc(exchange->request);
+}
+
 /* The rules that hold for each response, ours and the backend's. */
 static enum status rule_response(struct relay_exchange *relayed)
 {
@@ -231,6 +243,7 @@ static void answer_fault(struct relay_exchange *relayed, enum fault_code fault)
         .id = {relayed->id, EXCHANGE_ID_BYTES},
         .accept = accept != NULL ? accept->value : (slice){"", 0},
         .is_head = exchange->request->method == METHOD_HEAD,
+        .is_grpc = message_is_grpc(exchange->request) && exchange->responder->calls->is_duplex,
     };
     slice body = {"", 0};
     relayed->first_byte_us = 0;
@@ -248,6 +261,11 @@ static void answer_fault(struct relay_exchange *relayed, enum fault_code fault)
 
 static void hand_over(struct relay_exchange *relayed, struct requester *requester)
 {
+    if (server_lacks_duplex(&relayed->exchange, requester)) {
+        requester->calls->abandon(requester);
+        answer_fault(relayed, FAULT_BACKEND_NO_GRPC);
+        return;
+    }
     relayed->phase = PHASE_WAITING;
     relayed->sent_us = now_us(relayed);
     requester->calls->request(requester, &relayed->exchange);
@@ -303,15 +321,17 @@ static enum fault_code rule_request(struct relay_exchange *relayed)
 /* For backends that are told by a PROXY header whose conn it is. */
 static bool describe_client(struct relay_exchange *relayed)
 {
+    relayed->need = (struct conn_need){.is_tunnel = relayed->exchange.request->upgrade.len > 0};
     const struct config_backend *backend = &relayed->shared->config->backends[relayed->backend];
     if (backend->proxy_protocol == CONFIG_PROXY_PROTOCOL_OFF) {
         return true;
     }
-    relayed->proxied = arena_take(&relayed->exchange.arena, sizeof(*relayed->proxied));
-    if (relayed->proxied != NULL) {
-        client_conn_describe(relayed->conn, relayed->proxied);
+    struct proxy_protocol *proxied = arena_take(&relayed->exchange.arena, sizeof(*proxied));
+    if (proxied != NULL) {
+        client_conn_describe(relayed->conn, proxied);
     }
-    return relayed->proxied != NULL;
+    relayed->need.client = proxied;
+    return proxied != NULL;
 }
 
 static void answer_redirect(struct relay_exchange *relayed)
@@ -346,7 +366,7 @@ static void on_request(struct exchange *exchange)
     if (fault == FAULT_NONE) {
         relayed->backend = match.backend;
         relayed->route = match.route;
-        fault = rule_request(relayed);
+        fault = client_lacks_duplex(exchange) ? FAULT_CLIENT_NO_GRPC : rule_request(relayed);
     }
     if (fault != FAULT_NONE) {
         answer_fault(relayed, fault);
@@ -359,7 +379,7 @@ static void on_request(struct exchange *exchange)
     struct requester *requester = NULL;
     enum status status =
         backend_take(relayed->shared->backends[relayed->backend], &relayed->checkout,
-                     relayed->proxied, on_checkout, relayed, &requester, &fault);
+                     &relayed->need, on_checkout, relayed, &requester, &fault);
     follow_checkout(relayed, status, requester, fault);
 }
 
@@ -428,18 +448,26 @@ static void on_response(struct exchange *exchange)
     }
 }
 
-static void on_request_failed(struct exchange *exchange, enum fault_code fault, bool is_unsent)
+static bool may_be_repeated(const struct message *request, enum request_fate fate)
+{
+    return fate == FATE_UNSEEN ||
+           (fate == FATE_PROBABLY_UNSEEN && method_is_idempotent(request->method));
+}
+
+static void on_request_failed(struct exchange *exchange, enum fault_code fault,
+                              enum request_fate fate)
 {
     struct relay_exchange *relayed = relayed_of(exchange);
     if (exchange->responder == NULL) {
         end_if_over(relayed);
         return;
     }
-    if (is_unsent && method_is_idempotent(exchange->request->method)) {
+    if (may_be_repeated(exchange->request, fate)) {
         struct requester *requester = NULL;
         enum fault_code retry_fault = fault;
-        enum status status = backend_take_another(&relayed->checkout, &requester, &retry_fault);
-        follow_checkout(relayed, status, requester, retry_fault);
+        enum status status =
+            backend_take_another(&relayed->checkout, fate == FATE_UNSEEN, &requester, &retry_fault);
+        follow_checkout(relayed, status, requester, status == STATUS_REFUSED ? fault : retry_fault);
         return;
     }
     answer_fault(relayed, fault);

@@ -8,5 +8,10 @@
 
 #include "proxy/http/codec.h"
 
-/* For an open stream, whose handshake (if it is TLS) has agreed on a protocol. Never NULL. */
-server_codec_open *server_codec_for(const struct stream *stream);
+/* For an open TLS stream, whose handshake may have agreed on a protocol. Never NULL. */
+server_codec_open *server_codec_of_tls(const struct stream *stream);
+
+/* For a plaintext stream, by the first bytes that it brings. NULL: they say nothing yet. */
+server_codec_open *server_codec_of_bytes(slice first);
+
+enum { SERVER_CODEC_BYTES = 24 }; /* that say it for certain */

@@ -6,6 +6,9 @@
 /* How long a server that refused or did not answer is left alone while others can answer. */
 enum { FAILED_REST_US = 5 * 1000 * 1000 };
 
+/* How often a server that says "not now" is asked again for one exchange. */
+enum { REFUSALS_MAX = 3 };
+
 struct backend {
     const struct upstream *upstream;
     const struct config_backend *config;
@@ -19,7 +22,8 @@ static enum status attempt(struct checkout *checkout, struct requester **request
                            enum fault_code *fault);
 
 enum status backend_new(struct backend **out, const struct upstream *upstream,
-                        const struct config_backend *config, struct tls_client *const *tls)
+                        const struct config_backend *config, struct tls_client *const *tls,
+                        struct tls_client *const *tls_tunnel)
 {
     struct backend *backend = calloc(1, sizeof(*backend));
     *out = NULL;
@@ -36,7 +40,8 @@ enum status backend_new(struct backend **out, const struct upstream *upstream,
         return STATUS_NOMEM;
     }
     for (size_t i = 0; i < config->server_count; i++) {
-        server_init(&backend->servers[i], upstream, config, &config->servers[i], tls[i]);
+        server_init(&backend->servers[i], upstream, config, &config->servers[i], tls[i],
+                    tls_tunnel[i]);
         backend->states[i].limit = (uint32_t)config->max_connections;
     }
     backend->count = config->server_count;
@@ -65,21 +70,15 @@ static void let_server_go(struct checkout *checkout)
     }
 }
 
-static void on_dialled(void *self, struct stream *stream, enum fault_code fault)
+static void on_waited(void *self, struct requester *requester, enum fault_code fault)
 {
     struct checkout *checkout = self;
     struct backend *backend = checkout->backend;
     uint64_t now_us = loop_now_us(backend->upstream->loop);
-    checkout->dial = NULL;
-    checkout->connect_us = now_us - checkout->dial_began_us;
-    struct requester *requester = NULL;
-    if (stream != NULL) {
+    checkout->connect_us = now_us - checkout->wait_began_us;
+    if (requester != NULL) {
         backend->states[checkout->server].failed_until_us = 0;
-        struct server_conn *conn = server_adopt(&backend->servers[checkout->server], stream);
-        requester = conn != NULL ? conn->codec->calls->requester(conn->codec) : NULL;
-        fault = requester != NULL ? FAULT_NONE : FAULT_LIMIT_MEMORY;
-    }
-    if (requester == NULL) {
+    } else {
         backend->states[checkout->server].failed_until_us = now_us + FAILED_REST_US;
         let_server_go(checkout);
         enum fault_code last_fault = fault;
@@ -113,17 +112,15 @@ static enum status attempt(struct checkout *checkout, struct requester **request
     checkout->server = index;
     checkout->server_url = server->config->url;
     backend->states[index].in_flight++;
-    struct server_conn *conn = server_take_idle(server);
-    checkout->is_reused = conn != NULL;
-    if (conn != NULL) {
+    *requester = server_take(server, checkout->need.is_tunnel);
+    checkout->is_reused = *requester != NULL;
+    if (checkout->is_reused) {
         checkout->connect_us = 0;
-        *requester = conn->codec->calls->requester(conn->codec);
         return STATUS_OK;
     }
-    const struct dial_events events = {.on_done = on_dialled, .self = checkout};
-    checkout->dial_began_us = now_us;
-    checkout->dial = dial_begin(server, checkout->client, &events);
-    if (checkout->dial == NULL) {
+    checkout->wait_began_us = now_us;
+    if (gathering_join(server, &checkout->waiter, &checkout->need, on_waited, checkout) !=
+        STATUS_OK) {
         let_server_go(checkout);
         *fault = FAULT_LIMIT_MEMORY;
         return STATUS_REFUSED;
@@ -132,13 +129,13 @@ static enum status attempt(struct checkout *checkout, struct requester **request
 }
 
 enum status backend_take(struct backend *backend, struct checkout *checkout,
-                         const struct proxy_protocol *client,
+                         const struct conn_need *need,
                          void (*on_done)(void *self, struct requester *requester,
                                          enum fault_code fault),
                          void *self, struct requester **requester, enum fault_code *fault)
 {
     checkout->backend = backend;
-    checkout->client = client;
+    checkout->need = *need;
     checkout->on_done = on_done;
     checkout->self = self;
     checkout->tried = 0;
@@ -146,12 +143,13 @@ enum status backend_take(struct backend *backend, struct checkout *checkout,
     return attempt(checkout, requester, fault);
 }
 
-enum status backend_take_another(struct checkout *checkout, struct requester **requester,
-                                 enum fault_code *fault)
+enum status backend_take_another(struct checkout *checkout, bool was_refused,
+                                 struct requester **requester, enum fault_code *fault)
 {
     int last = checkout->server;
     let_server_go(checkout);
-    if (checkout->is_reused && last != BALANCE_NONE) {
+    bool may_stay = was_refused ? checkout->retries < REFUSALS_MAX : checkout->is_reused;
+    if (may_stay && last != BALANCE_NONE) {
         checkout->tried &= ~balance_mark(0, last);
     }
     enum status status = attempt(checkout, requester, fault);
@@ -178,7 +176,6 @@ void backend_release(struct checkout *checkout)
     if (checkout->backend == NULL) {
         return;
     }
-    dial_cancel(checkout->dial);
-    checkout->dial = NULL;
+    gathering_leave(&checkout->waiter);
     let_server_go(checkout);
 }

@@ -11,7 +11,7 @@
 #pragma once
 
 #include "proxy/upstream/balance.h"
-#include "proxy/upstream/dial.h"
+#include "proxy/upstream/gathering.h"
 #include "proxy/upstream/server.h"
 
 struct backend;
@@ -20,37 +20,40 @@ struct backend;
  * facts at the end. */
 struct checkout {
     struct backend *backend;
-    struct dial *dial;
-    const struct proxy_protocol *client;
+    struct waiter waiter;
+    struct conn_need need;
     balance_tried tried;
     int server; /* index, or BALANCE_NONE: none is held */
     void (*on_done)(void *self, struct requester *requester, enum fault_code fault);
     void *self;
 
-    bool is_reused;      /* the conn had served before */
+    bool is_reused;      /* the conn was there already */
     unsigned retries;    /* servers passed over */
-    uint64_t connect_us; /* how long the conn took to open; 0 when reused */
-    uint64_t dial_began_us;
+    uint64_t connect_us; /* how long the conn was waited for; 0 when reused */
+    uint64_t wait_began_us;
     const char *server_url; /* of the last server tried; NULL: none */
 };
 
-/* `tls` has one entry a server (NULL for http servers); borrowed. STATUS_NOMEM. */
+/* `tls` has one entry a server (NULL for those without TLS), and so has `tls_tunnel` (NULL where
+ * the same serves); borrowed. STATUS_NOMEM. */
 MUST_CHECK enum status backend_new(struct backend **out, const struct upstream *upstream,
                                    const struct config_backend *config,
-                                   struct tls_client *const *tls);
+                                   struct tls_client *const *tls,
+                                   struct tls_client *const *tls_tunnel);
 void backend_free(struct backend *backend);
 
 /* Starts with a zeroed checkout. STATUS_OK: *requester is ready now. STATUS_AGAIN: on_done will be
- * called. STATUS_REFUSED: *fault says why. `client` as in dial_begin. */
+ * called. STATUS_REFUSED: *fault says why. What `need` points at is borrowed until then. */
 MUST_CHECK enum status backend_take(
-    struct backend *backend, struct checkout *checkout, const struct proxy_protocol *client,
+    struct backend *backend, struct checkout *checkout, const struct conn_need *need,
     void (*on_done)(void *self, struct requester *requester, enum fault_code fault), void *self,
     struct requester **requester, enum fault_code *fault);
 
 /* The request was not acted on by the server that took it: try another one, as backend_take does.
- * A conn that was reused and stale does not count against its server. */
-MUST_CHECK enum status backend_take_another(struct checkout *checkout, struct requester **requester,
-                                            enum fault_code *fault);
+ * A conn that was reused and stale does not count against its server, and neither does one whose
+ * server has refused the request for now (`was_refused`), some times. */
+MUST_CHECK enum status backend_take_another(struct checkout *checkout, bool was_refused,
+                                            struct requester **requester, enum fault_code *fault);
 
 /* A place at a server outlives its checkout in a tunnel: what is left of it then. */
 struct backend_place {

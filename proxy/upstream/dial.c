@@ -5,14 +5,14 @@
 #include <stdlib.h>
 #include <sys/un.h>
 
-#include "proxy/upstream/server.h"
+#include "proxy/upstream/gathering.h"
 
 enum { ADDRESS_SHARE = 4 }; /* of the time for connecting, for an address that is not the last */
 
 struct dial {
     struct server *server;
     struct dial_events events;
-    const struct proxy_protocol *client;
+    struct conn_need need;
     struct lookup *lookup; /* RESOLVING */
     struct stream *stream; /* CONNECTING, HANDSHAKE */
     size_t next_address;
@@ -61,10 +61,10 @@ static bool send_proxy_header(struct dial *dial)
     size_t len = 0;
     switch (dial->server->backend->proxy_protocol) {
     case CONFIG_PROXY_PROTOCOL_V1:
-        len = proxy_protocol_write_v1(dial->client, header, sizeof(header));
+        len = proxy_protocol_write_v1(dial->need.client, header, sizeof(header));
         break;
     case CONFIG_PROXY_PROTOCOL_V2:
-        len = proxy_protocol_write_v2(dial->client, header, sizeof(header));
+        len = proxy_protocol_write_v2(dial->need.client, header, sizeof(header));
         break;
     case CONFIG_PROXY_PROTOCOL_OFF:
     case CONFIG_PROXY_PROTOCOL_ACCEPT:
@@ -79,8 +79,10 @@ static void start_tls(struct dial *dial)
     const struct config_backend_tls *settings = &dial->server->backend->tls;
     const struct config_server *server = dial->server->config;
     const char *name = settings->server_name != NULL ? settings->server_name : server->host;
+    struct tls_client *tunnel = dial->server->tls_tunnel;
+    struct tls_client *client = dial->need.is_tunnel && tunnel != NULL ? tunnel : dial->server->tls;
     dial->is_handshaking = true;
-    if (stream_start_tls_client(dial->stream, dial->server->tls, name) != STATUS_OK) {
+    if (stream_start_tls_client(dial->stream, client, name) != STATUS_OK) {
         end(dial, FAULT_LIMIT_MEMORY);
     }
 }
@@ -268,7 +270,7 @@ static bool has_addresses(struct server *server)
     return server->config->host_is_ip && take_literal(server);
 }
 
-struct dial *dial_begin(struct server *server, const struct proxy_protocol *client,
+struct dial *dial_begin(struct server *server, const struct conn_need *need,
                         const struct dial_events *events)
 {
     const struct upstream *upstream = server->upstream;
@@ -277,7 +279,7 @@ struct dial *dial_begin(struct server *server, const struct proxy_protocol *clie
         return NULL;
     }
     dial->server = server;
-    dial->client = client;
+    dial->need = *need;
     dial->events = *events;
     dial->last_fault = FAULT_BACKEND_UNREACHABLE;
     dial->post_next = (struct loop_post){.run = run_next, .self = dial};

@@ -19,6 +19,7 @@
 #include "proxy/net/resolver.h"
 #include "proxy/net/stream.h"
 
+struct conn_need;
 struct dial;
 struct server;
 
@@ -28,8 +29,7 @@ struct dial_events {
     void *self;
 };
 
-/* `client` (may be NULL) is whom the PROXY header names, if the backend wants one; borrowed for
- * the dial. NULL: no memory. */
-struct dial *dial_begin(struct server *server, const struct proxy_protocol *client,
+/* What `need` points at is borrowed for the dial. NULL: no memory. */
+struct dial *dial_begin(struct server *server, const struct conn_need *need,
                         const struct dial_events *events);
 void dial_cancel(struct dial *dial);

@@ -7,12 +7,18 @@
 
 void server_init(struct server *server, const struct upstream *upstream,
                  const struct config_backend *backend, const struct config_server *config,
-                 struct tls_client *tls)
+                 struct tls_client *tls, struct tls_client *tls_tunnel)
 {
-    *server =
-        (struct server){.upstream = upstream, .backend = backend, .config = config, .tls = tls};
+    *server = (struct server){.upstream = upstream,
+                              .backend = backend,
+                              .config = config,
+                              .tls = tls,
+                              .tls_tunnel = tls_tunnel,
+                              .is_multiplexed = client_codec_may_multiplex(config->scheme)};
     list_init(&server->idle);
+    list_init(&server->shared);
     list_init(&server->busy);
+    list_init(&server->gatherings);
 }
 
 static void close_conn(struct server_conn *conn)
@@ -30,6 +36,7 @@ static void close_all(struct list *conns)
 void server_fini(struct server *server)
 {
     close_all(&server->idle);
+    close_all(&server->shared);
     close_all(&server->busy);
 }
 
@@ -38,81 +45,135 @@ bool server_shares_conns(const struct server *server)
     return server->backend->proxy_protocol == CONFIG_PROXY_PROTOCOL_OFF;
 }
 
+/* ---- where a conn is ---- */
+
 static void on_idle_deadline(void *self)
 {
     struct server_conn *conn = self;
     close_conn(conn);
 }
 
-static void on_idle(void *self)
+static struct list *list_of(struct server *server, enum server_conn_state state)
 {
-    struct server_conn *conn = self;
-    struct server *server = conn->server;
-    if (!server_shares_conns(server) || server->idle_count >= server->backend->keepalive) {
-        close_conn(conn);
-        return;
+    switch (state) {
+    case SERVER_CONN_IDLE:
+        return &server->idle;
+    case SERVER_CONN_SHARED:
+        return &server->shared;
+    case SERVER_CONN_BUSY:
+        break;
     }
+    return &server->busy;
+}
+
+/* The only one that changes state, list, count and deadline. */
+static void place(struct server_conn *conn, enum server_conn_state state)
+{
+    struct server *server = conn->server;
+    server->idle_count -= conn->state == SERVER_CONN_IDLE ? 1 : 0;
+    server->idle_count += state == SERVER_CONN_IDLE ? 1 : 0;
+    conn->state = state;
     list_remove(&conn->link);
-    list_prepend(&server->idle, &conn->link);
-    conn->is_idle = true;
-    server->idle_count++;
-    deadline_arm(&conn->idle, server->upstream->loop, server->upstream->backend_idle_ms,
+    list_prepend(list_of(server, state), &conn->link);
+    deadline_arm(&conn->idle, server->upstream->loop,
+                 state == SERVER_CONN_IDLE ? server->upstream->backend_idle_ms : 0,
                  on_idle_deadline, conn);
 }
 
-static void leave_idle(struct server_conn *conn)
+static void on_room(void *self, bool is_idle)
 {
-    deadline_disarm(&conn->idle);
-    if (conn->is_idle) {
-        conn->is_idle = false;
-        conn->server->idle_count--;
+    struct server_conn *conn = self;
+    struct server *server = conn->server;
+    bool is_one_too_many = is_idle && server->idle_count >= server->backend->keepalive;
+    if (!server_shares_conns(server) || is_one_too_many) {
+        if (is_idle) {
+            close_conn(conn);
+        }
+        return;
     }
+    place(conn, is_idle ? SERVER_CONN_IDLE : SERVER_CONN_SHARED);
 }
 
 static void on_closed(void *self)
 {
     struct server_conn *conn = self;
     const struct upstream *upstream = conn->server->upstream;
-    leave_idle(conn);
+    conn->server->idle_count -= conn->state == SERVER_CONN_IDLE ? 1 : 0;
+    deadline_disarm(&conn->idle);
     list_remove(&conn->link);
     free(conn);
     upstream->on_conns_changed(upstream->self, -1);
 }
 
-struct server_conn *server_take_idle(struct server *server)
+/* ---- taking ---- */
+
+/* A conn that many exchanges share never becomes a tunnel; to a server that speaks nothing else
+ * the tunnel is one of its exchanges. */
+static bool is_fit(const struct server_conn *conn, bool is_tunnel)
 {
-    struct list_link *link = list_first(&server->idle);
-    if (link == NULL) {
-        return NULL;
-    }
-    struct server_conn *conn = LIST_OBJECT(link, struct server_conn, link);
-    leave_idle(conn);
-    list_remove(link);
-    list_append(&server->busy, link);
-    return conn;
+    bool is_wrong =
+        is_tunnel && conn->codec->calls->is_multiplexed && conn->server->tls_tunnel != NULL;
+    return !is_wrong && conn->codec->calls->has_room(conn->codec);
 }
 
-struct server_conn *server_adopt(struct server *server, struct stream *stream)
+static struct server_conn *find_in(struct list *conns, bool is_tunnel)
 {
+    for (struct list_link *link = conns->head.next; link != &conns->head; link = link->next) {
+        struct server_conn *conn = LIST_OBJECT(link, struct server_conn, link);
+        if (is_fit(conn, is_tunnel)) {
+            return conn;
+        }
+    }
+    return NULL;
+}
+
+struct requester *server_take(struct server *server, bool is_tunnel)
+{
+    struct server_conn *conn = find_in(&server->shared, is_tunnel);
+    if (conn == NULL) {
+        conn = find_in(&server->idle, is_tunnel);
+    }
+    if (conn == NULL) {
+        return NULL;
+    }
+    struct requester *requester = conn->codec->calls->requester(conn->codec);
+    if (requester == NULL) {
+        return NULL;
+    }
+    const struct client_codec_calls *calls = conn->codec->calls;
+    bool has_more =
+        calls->is_multiplexed && server_shares_conns(server) && calls->has_room(conn->codec);
+    place(conn, has_more ? SERVER_CONN_SHARED : SERVER_CONN_BUSY);
+    return requester;
+}
+
+enum fault_code server_adopt(struct server *server, struct stream *stream)
+{
+    client_codec_open *open = client_codec_for(stream, server->config->scheme);
+    if (open == NULL) {
+        stream_close(stream);
+        return FAULT_BACKEND_TLS; /* it has not agreed to speak what its scheme says */
+    }
     struct server_conn *conn = calloc(1, sizeof(*conn));
     if (conn == NULL) {
         stream_close(stream);
-        return NULL;
+        return FAULT_LIMIT_MEMORY;
     }
     conn->server = server;
+    conn->state = SERVER_CONN_BUSY;
     const struct client_codec_start start = {
         .loop = server->upstream->loop,
         .settings = &server->upstream->settings,
-        .on_idle = on_idle,
+        .on_room = on_room,
         .on_closed = on_closed,
         .self = conn,
     };
-    conn->codec = client_codec_for(stream)(stream, &start);
+    conn->codec = open(stream, &start);
     if (conn->codec == NULL) {
         free(conn);
-        return NULL;
+        return FAULT_LIMIT_MEMORY;
     }
-    list_append(&server->busy, &conn->link);
+    place(conn, SERVER_CONN_IDLE);
     server->upstream->on_conns_changed(server->upstream->self, 1);
-    return conn;
+    return FAULT_NONE;
 }

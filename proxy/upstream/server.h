@@ -1,7 +1,12 @@
 /* proxy/upstream/server.h
  *
  * One server of a backend as one worker sees it: its addresses while their time to live lasts, its
- * idle conns, and how it is reached (proxy/upstream/dial.h).
+ * conns, and how it is reached (proxy/upstream/dial.h).
+ *
+ *   conn:   IDLE (no exchange) ──► SHARED (room for more) ⇄ BUSY ──► IDLE
+ *             └──────────────────────────────────────────────►┘
+ *
+ * Each state is a list, and place() alone moves a conn from one to another.
  *
  * Owner: its backend.
  *
@@ -34,35 +39,43 @@ struct server {
     const struct upstream *upstream;
     const struct config_backend *backend;
     const struct config_server *config;
-    struct tls_client *tls; /* NULL for http servers; borrowed */
+    struct tls_client *tls;        /* NULL for servers without TLS; borrowed */
+    struct tls_client *tls_tunnel; /* the same for conns that become tunnels; NULL: no other */
     struct resolved addresses;
     uint64_t addresses_until_ms;
     struct list idle; /* of struct server_conn, the last used first */
+    struct list shared;
     struct list busy;
+    struct list gatherings; /* of struct gathering: dials that exchanges wait for */
     uint64_t idle_count;
+    bool is_multiplexed; /* its conns carry many exchanges: so it was, or so it will be at first */
 };
 
-/* A conn to the server; in one of the server's two lists by what it does. */
+enum server_conn_state { SERVER_CONN_IDLE, SERVER_CONN_SHARED, SERVER_CONN_BUSY };
+
+/* A conn to the server. */
 struct server_conn {
     struct list_link link;
     struct server *server;
     struct client_codec *codec;
-    bool is_idle; /* which list it is in */
+    enum server_conn_state state;
     struct deadline idle;
 };
 
 void server_init(struct server *server, const struct upstream *upstream,
                  const struct config_backend *backend, const struct config_server *config,
-                 struct tls_client *tls);
+                 struct tls_client *tls, struct tls_client *tls_tunnel);
 
 /* Closes every conn. */
 void server_fini(struct server *server);
 
-/* An idle conn, now busy; NULL: there is none, dial. */
-struct server_conn *server_take_idle(struct server *server);
+/* What an exchange calls, on a conn that has room for it. `is_tunnel`: the conn must be able to
+ * become a tunnel, or to carry one. NULL: there is none, dial. */
+struct requester *server_take(struct server *server, bool is_tunnel);
 
-/* Makes an open stream a busy conn of this server. NULL: no memory; the stream is closed. */
-struct server_conn *server_adopt(struct server *server, struct stream *stream);
+/* Makes an open stream an idle conn of this server. FAULT_NONE, or why not; then the stream is
+ * closed. */
+MUST_CHECK enum fault_code server_adopt(struct server *server, struct stream *stream);
 
 /* False when conns of this server serve one client each (it is told their address), so that idle
  * ones are never kept. */

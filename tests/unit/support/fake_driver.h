@@ -257,11 +257,13 @@ static inline void fake_on_response(struct exchange *exchange)
 }
 
 static inline void fake_on_request_failed(struct exchange *exchange, enum fault_code fault,
-                                          bool is_unsent)
+                                          enum request_fate fate)
 {
     struct fake_exchange *faked = fake_of(exchange);
     assert_null(exchange->requester);
-    fake_tell(faked->fake, "failed %s%s\n", fault_name(fault), is_unsent ? " unsent" : "");
+    static const char *const fates[] = {
+        [FATE_UNKNOWN] = "", [FATE_PROBABLY_UNSEEN] = " unsent", [FATE_UNSEEN] = " unseen"};
+    fake_tell(faked->fake, "failed %s%s\n", fault_name(fault), fates[fate]);
     fake_end_if_over(faked);
 }
 

@@ -21,9 +21,10 @@ struct stage {
     int send_bytes;             /* room of our socket; 0: as it is */
 };
 
-static void on_idle(void *self)
+static void on_room(void *self, bool is_idle)
 {
     struct stage *stage = self;
+    assert_true(is_idle);
     fake_tell(&stage->fake, "idle\n");
 }
 
@@ -45,7 +46,7 @@ static void open_conn(struct stage *stage)
     const struct client_codec_start start = {
         .loop = stage->turns.loop,
         .settings = &stage->settings,
-        .on_idle = on_idle,
+        .on_room = on_room,
         .on_closed = on_closed,
         .self = stage,
     };

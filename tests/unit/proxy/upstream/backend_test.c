@@ -24,8 +24,9 @@ static void stage_init(struct stage *stage, size_t servers)
 static void open_backend(struct stage *stage)
 {
     static struct tls_client *const none[UPSTREAM_SERVERS_MAX];
-    assert_int_equal(backend_new(&stage->backend, &stage->rig.upstream, &stage->rig.config, none),
-                     STATUS_OK);
+    assert_int_equal(
+        backend_new(&stage->backend, &stage->rig.upstream, &stage->rig.config, none, none),
+        STATUS_OK);
     for (size_t i = 0; i < CHECKOUTS; i++) {
         stage->checkouts[i].server = BALANCE_NONE;
     }
@@ -71,8 +72,9 @@ static struct requester *take(struct stage *stage, size_t i)
     struct requester *requester = NULL;
     stage->outcomes = 0;
     stage->fault = FAULT_NONE;
+    const struct conn_need any = {0};
     stage->checkouts[i] = (struct checkout){.server = BALANCE_NONE};
-    enum status status = backend_take(stage->backend, &stage->checkouts[i], NULL, on_done, stage,
+    enum status status = backend_take(stage->backend, &stage->checkouts[i], &any, on_done, stage,
                                       &requester, &stage->fault);
     return await(stage, status, requester);
 }
@@ -82,7 +84,8 @@ static struct requester *take_another(struct stage *stage, size_t i)
     struct requester *requester = NULL;
     stage->outcomes = 0;
     stage->fault = FAULT_NONE;
-    enum status status = backend_take_another(&stage->checkouts[i], &requester, &stage->fault);
+    enum status status =
+        backend_take_another(&stage->checkouts[i], false, &requester, &stage->fault);
     return await(stage, status, requester);
 }
 
@@ -197,7 +200,8 @@ static void a_dial_is_cancelled_with_its_exchange(void **state)
     stage.rig.config.max_connections = 1;
     open_backend(&stage);
     struct requester *requester = NULL;
-    enum status status = backend_take(stage.backend, &stage.checkouts[0], NULL, on_done, &stage,
+    const struct conn_need any = {0};
+    enum status status = backend_take(stage.backend, &stage.checkouts[0], &any, on_done, &stage,
                                       &requester, &stage.fault);
     assert_int_equal(status, STATUS_AGAIN);
     backend_release(&stage.checkouts[0]);

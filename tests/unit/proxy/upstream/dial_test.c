@@ -20,7 +20,7 @@ static void stage_init(struct stage *stage)
     *stage = (struct stage){0};
     upstream_rig_init(&stage->rig, 1);
     server_init(&stage->server, &stage->rig.upstream, &stage->rig.config, &stage->rig.servers[0],
-                NULL);
+                NULL, NULL);
 }
 
 static void stage_fini(struct stage *stage)
@@ -61,7 +61,8 @@ static void on_done(void *self, struct stream *stream, enum fault_code fault)
 static void begin(struct stage *stage, const struct proxy_protocol *client)
 {
     const struct dial_events events = {.on_done = on_done, .self = stage};
-    stage->dial = dial_begin(&stage->server, client, &events);
+    const struct conn_need need = {.client = client};
+    stage->dial = dial_begin(&stage->server, &need, &events);
     assert_non_null(stage->dial);
     assert_int_equal(stage->outcomes, 0); /* always from the loop */
 }

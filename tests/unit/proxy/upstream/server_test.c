@@ -12,7 +12,7 @@ static void stage_init(struct stage *stage)
 {
     upstream_rig_init(&stage->rig, 1);
     server_init(&stage->server, &stage->rig.upstream, &stage->rig.config, &stage->rig.servers[0],
-                NULL);
+                NULL, NULL);
 }
 
 static void stage_fini(struct stage *stage)
@@ -21,23 +21,23 @@ static void stage_fini(struct stage *stage)
     upstream_rig_fini(&stage->rig);
 }
 
-/* A conn with `peer` at its other end. */
-static struct server_conn *open_conn(struct stage *stage, struct peer *peer)
+/* What exchanges call on a new conn, with `peer` at its other end. */
+static struct requester *open_conn(struct stage *stage, struct peer *peer)
 {
     struct stream *stream = NULL;
     int descriptor = peer_pair(peer);
     assert_int_equal(stream_adopt(&stream, stage->rig.turns.loop, descriptor, NULL, NULL),
                      STATUS_OK);
-    struct server_conn *conn = server_adopt(&stage->server, stream);
-    assert_non_null(conn);
-    return conn;
+    assert_int_equal(server_adopt(&stage->server, stream), FAULT_NONE);
+    struct requester *requester = server_take(&stage->server, false);
+    assert_non_null(requester);
+    return requester;
 }
 
 /* One exchange over the conn, from request to the end of the response. */
-static void use(struct stage *stage, struct server_conn *conn, struct peer *peer)
+static void use(struct stage *stage, struct requester *requester, struct peer *peer)
 {
     struct fake_exchange *faked = upstream_rig_request(&stage->rig);
-    struct requester *requester = conn->codec->calls->requester(conn->codec);
     requester->calls->request(requester, &faked->exchange);
     peer_say(peer, "HTTP/1.1 204 No Content\r\n\r\n");
     upstream_rig_settle(&stage->rig);
@@ -56,12 +56,12 @@ static void a_conn_is_idle_after_its_exchange_and_taken_again(void **state)
     struct stage stage;
     struct peer peer;
     stage_init(&stage);
-    struct server_conn *conn = open_conn(&stage, &peer);
+    struct requester *conn = open_conn(&stage, &peer);
     assert_int_equal(stage.rig.conns_open, 1);
-    assert_null(server_take_idle(&stage.server));
+    assert_null(server_take(&stage.server, false));
     use(&stage, conn, &peer);
-    assert_ptr_equal(server_take_idle(&stage.server), conn);
-    assert_null(server_take_idle(&stage.server));
+    assert_ptr_equal(server_take(&stage.server, false), conn);
+    assert_null(server_take(&stage.server, false));
     use(&stage, conn, &peer);
     assert_int_equal(stage.rig.conns_open, 1);
     peer_fini(&peer);
@@ -74,12 +74,12 @@ static void the_conn_that_was_used_last_is_taken_first(void **state)
     struct stage stage;
     struct peer peers[2];
     stage_init(&stage);
-    struct server_conn *first = open_conn(&stage, &peers[0]);
-    struct server_conn *second = open_conn(&stage, &peers[1]);
+    struct requester *first = open_conn(&stage, &peers[0]);
+    struct requester *second = open_conn(&stage, &peers[1]);
     use(&stage, second, &peers[1]);
     use(&stage, first, &peers[0]);
-    assert_ptr_equal(server_take_idle(&stage.server), first);
-    assert_ptr_equal(server_take_idle(&stage.server), second);
+    assert_ptr_equal(server_take(&stage.server, false), first);
+    assert_ptr_equal(server_take(&stage.server, false), second);
     peer_fini(&peers[0]);
     peer_fini(&peers[1]);
     stage_fini(&stage);
@@ -91,7 +91,7 @@ static void more_idle_conns_than_wanted_are_closed(void **state)
     enum { CONNS = 4 };
     struct stage stage;
     struct peer peers[CONNS];
-    struct server_conn *conns[CONNS];
+    struct requester *conns[CONNS];
     stage_init(&stage);
     for (size_t i = 0; i < CONNS; i++) {
         conns[i] = open_conn(&stage, &peers[i]);
@@ -115,7 +115,7 @@ static void conns_that_were_idle_too_long_leave_their_place(void **state)
     stage.rig.upstream.backend_idle_ms = 100;
     for (int i = 0; i < 4; i++) {
         struct peer peer;
-        struct server_conn *conn = open_conn(&stage, &peer);
+        struct requester *conn = open_conn(&stage, &peer);
         use(&stage, conn, &peer);
         assert_int_equal(stage.rig.conns_open, 1); /* it is kept */
         turns_until(&stage.rig.turns, none_is_open, &stage);
@@ -134,9 +134,9 @@ static void conns_without_a_deadline_leave_their_place(void **state)
     stage.rig.upstream.backend_idle_ms = 0;
     for (int i = 0; i < 4; i++) {
         struct peer peer;
-        struct server_conn *conn = open_conn(&stage, &peer);
+        struct requester *conn = open_conn(&stage, &peer);
         use(&stage, conn, &peer);
-        assert_ptr_equal(server_take_idle(&stage.server), conn);
+        assert_ptr_equal(server_take(&stage.server, false), conn);
         assert_int_equal(stage.server.idle_count, 0);
         use(&stage, conn, &peer);
         assert_int_equal(stage.server.idle_count, 1);
@@ -156,10 +156,10 @@ static void a_conn_that_names_its_client_serves_no_other(void **state)
     stage_init(&stage);
     stage.rig.config.proxy_protocol = CONFIG_PROXY_PROTOCOL_V2;
     assert_false(server_shares_conns(&stage.server));
-    struct server_conn *conn = open_conn(&stage, &peer);
+    struct requester *conn = open_conn(&stage, &peer);
     use(&stage, conn, &peer);
     assert_int_equal(stage.rig.conns_open, 0);
-    assert_null(server_take_idle(&stage.server));
+    assert_null(server_take(&stage.server, false));
     peer_fini(&peer);
     stage_fini(&stage);
 }
@@ -170,12 +170,11 @@ static void the_end_of_a_server_closes_busy_and_idle_conns(void **state)
     struct stage stage;
     struct peer peers[2];
     stage_init(&stage);
-    struct server_conn *idle = open_conn(&stage, &peers[0]);
-    struct server_conn *busy = open_conn(&stage, &peers[1]);
+    struct requester *idle = open_conn(&stage, &peers[0]);
+    struct requester *busy = open_conn(&stage, &peers[1]);
     use(&stage, idle, &peers[0]);
     struct fake_exchange *faked = upstream_rig_request(&stage.rig);
-    struct requester *requester = busy->codec->calls->requester(busy->codec);
-    requester->calls->request(requester, &faked->exchange);
+    busy->calls->request(busy, &faked->exchange);
     server_fini(&stage.server);
     assert_int_equal(stage.rig.conns_open, 0);
     upstream_rig_expect(&stage.rig, "failed backend_reset\n");

@@ -1,0 +1,74 @@
+/* proxy/http2/limits.h
+ *
+ * Every number that bounds what a peer of HTTP/2 can make us do or hold, with its reason. What an
+ * operator may want to change is in the configuration instead (limits.streams,
+ * limits.connection_buffer_bytes, limits.header_bytes, timeouts.ping).
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+enum {
+    /* ---- frames that carry nothing: see meter.h ---- */
+
+    /* A browser that opens a page sends some dozens of WINDOW_UPDATE, PRIORITY and RST_STREAM at
+     * once; a flood sends hundreds of thousands. */
+    H2_PATIENCE = 2000,
+    /* Given back each second: a client that pings ten times a second never runs out. */
+    H2_PATIENCE_PER_S = 100,
+    /* A frame that carries something pays for the WINDOW_UPDATE of its stream and of its conn. */
+    H2_USEFUL_FRAME_PAYS = 2,
+    /* SETTINGS change all streams and must be acknowledged; one or two are sent in a conn's life.
+     */
+    H2_SETTINGS_COST = 50,
+    H2_FRAME_COST = 1,
+    /* A reset costs us an exchange that began and a backend's work, not only a frame (Rapid Reset,
+     * CVE-2023-44487): with these, 200 at once and then ten a second pass for ever. */
+    H2_RESET_COST = 10,
+
+    /* ---- header blocks ---- */
+
+    /* A block of 64 KiB, the default limit, needs four full frames; some split it into smaller
+     * ones. 1.52 of the library does not count them in all builds. */
+    H2_CONTINUATIONS_MAX = 32,
+    /* Decoded bytes of one block that is too large are thrown away, but decoding them costs: after
+     * this many times limits.header_bytes the conn ends. */
+    H2_BLOCK_FACTOR = 4,
+
+    /* ---- memory ---- */
+
+    /* What the library may allocate for a conn: 100 streams of about 0.5 KiB, two tables of 4 KiB,
+     * one frame, and header blocks that wait to be sent. */
+    H2_LIBRARY_BYTES_MAX = 2 * 1024 * 1024,
+    /* Answers to PING and SETTINGS that wait because the peer does not read. */
+    H2_ANSWERS_MAX = 100,
+
+    /* ---- windows ---- */
+
+    /* RFC 9113 §6.9.2: what a stream begins with if nobody says otherwise. */
+    H2_WINDOW_DEFAULT = 65535,
+    /* From a server of ours: as much as a body holds, so nothing has to be put aside. */
+    H2_SERVER_WINDOW = 256 * 1024,
+    /* Of all streams together: given back as the bytes come, so that an exchange whose client is
+     * slow does not stop the others on the conn; what is held is bounded by the streams' windows.
+     */
+    H2_SERVER_CONN_WINDOW = 4 * 1024 * 1024,
+    /* Of the bytes that a conn of a client may have outstanding, the part of one stream. */
+    H2_STREAM_SHARE = 2,
+
+    /* ---- sending ---- */
+
+    /* Payload of a DATA frame that fills one TLS record together with its header. */
+    H2_DATA_BYTES = 16 * 1024 - 9,
+    /* Frames gather up to here before they go to the stream: four records. */
+    H2_GATHER_BYTES = 64 * 1024,
+
+    /* ---- time ---- */
+
+    /* Between the two GOAWAY frames of a drain (RFC 9113 §6.8): a round trip and a half of a slow
+     * path; the second one follows at once when the PING between them is answered. */
+    H2_GOAWAY_MS = 1000,
+
+    /* Exchanges on one conn to a server before it has said how many it takes. */
+    H2_SERVER_STREAMS = 100,
+};

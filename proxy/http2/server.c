@@ -1,0 +1,652 @@
+/* proxy/http2/server.c · SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/http2/server.h"
+
+#include <stdlib.h>
+
+#include "proxy/base/assert.h"
+#include "proxy/http2/framer.h"
+#include "proxy/http2/head.h"
+#include "proxy/http2/limits.h"
+#include "proxy/http2/priority.h"
+#include "proxy/http2/websocket.h"
+
+/* A window that was full opens again in one large step: a steady reader may take nothing for a
+ * while, and only one that takes nothing for several checks in a row is slow. */
+enum { SLOW_CHECKS_MAX = 3 };
+
+enum drain_step {
+    DRAIN_NONE,
+    DRAIN_NOTICED, /* GOAWAY with the highest id was sent: new requests may still be on the way */
+    DRAIN_LAST,    /* GOAWAY with the last id was sent */
+};
+
+struct http2_server {
+    struct server_codec codec;
+    struct server_codec_start start;
+    struct framer framer;
+    enum drain_step drain;
+    bool is_greeted; /* the client's SETTINGS have come */
+    uint64_t requests;
+    struct deadline deadline;
+    struct loop_post post_reap;
+};
+
+/* One exchange. */
+struct server_lane {
+    struct lane lane;
+    struct responder responder;
+    struct http2_server *server;
+    uint64_t began_us;
+    bool is_responded; /* the final head is submitted */
+    bool is_tunnel;
+    bool is_continued; /* 100 (Continue) was sent, or nobody asked for it */
+    bool is_refused;   /* what still comes of the request is of no use */
+    uint8_t slow_checks;
+    uint64_t rate_received;
+    uint64_t rate_sent;
+    uint64_t rate_acknowledged;
+    struct deadline deadline;
+};
+
+static void arm(struct http2_server *server);
+static void arm_lane(struct server_lane *served);
+
+static struct http2_server *server_of_framer(struct framer *framer)
+{
+    return LIST_OBJECT(framer, struct http2_server, framer);
+}
+
+static struct server_lane *served_of(struct lane *lane)
+{
+    return LIST_OBJECT(lane, struct server_lane, lane);
+}
+
+/* ---- the end of exchanges ---- */
+
+static void reap_lane(void *self)
+{
+    free(self);
+}
+
+static void end_exchange(struct server_lane *served, enum fault_code fault)
+{
+    struct exchange *exchange = lane_let_go(&served->lane);
+    deadline_disarm(&served->deadline);
+    if (exchange != NULL) {
+        exchange->responder = NULL;
+        exchange->driver->on_responded(exchange, fault);
+    }
+}
+
+/* Ends the stream too. */
+static void cut(struct server_lane *served, uint32_t code, enum fault_code fault)
+{
+    lane_reset(&served->lane, code);
+    end_exchange(served, fault);
+}
+
+static void forget_lane(struct server_lane *served)
+{
+    struct framer *framer = served->lane.framer;
+    list_remove(&served->lane.ready);
+    list_remove(&served->lane.link);
+    framer->lane_count--;
+    loop_post_reap(framer->loop, &served->lane.post_reap);
+}
+
+/* ---- the end of the conn ---- */
+
+static void reap(void *self)
+{
+    struct http2_server *server = self;
+    framer_fini(&server->framer);
+    free(server);
+}
+
+enum ending { ENDING_LINGER, ENDING_CLOSE };
+
+static void end_server(struct http2_server *server, enum ending how, enum fault_code fault)
+{
+    struct stream *stream = framer_take_stream(&server->framer);
+    if (stream == NULL) {
+        return;
+    }
+    deadline_disarm(&server->deadline);
+    if (how == ENDING_LINGER) {
+        stream_linger(stream);
+    } else {
+        stream_close(stream);
+    }
+    bool was_idle = server->framer.lane_count == 0;
+    for (struct list_link *link = list_first(&server->framer.lanes); link != NULL;
+         link = list_first(&server->framer.lanes)) {
+        struct server_lane *served = served_of(LIST_OBJECT(link, struct lane, link));
+        end_exchange(served, fault != FAULT_NONE ? fault : FAULT_CLIENT_GONE);
+        forget_lane(served);
+    }
+    server->start.on_closed(server->start.self, was_idle ? fault : FAULT_NONE);
+    loop_post_reap(server->start.loop, &server->post_reap);
+}
+
+/* A client that closes a quiet conn has done nothing wrong. */
+static void on_over(struct framer *framer, enum fault_code fault)
+{
+    struct http2_server *server = server_of_framer(framer);
+    bool is_peers_end = fault == FAULT_CLIENT_GONE || fault == FAULT_CLIENT_RESET;
+    bool was_quiet = framer->lane_count == 0 && !framer->meter.in_block && server->is_greeted;
+    if (is_peers_end && stream_failure(framer->stream) == STREAM_RECORD_REFUSED) {
+        fault = FAULT_TLS_RECORD;
+    }
+    end_server(server, is_peers_end ? ENDING_CLOSE : ENDING_LINGER,
+               is_peers_end && was_quiet ? FAULT_NONE : fault);
+}
+
+static struct http2_server *server_of_codec(struct server_codec *codec)
+{
+    return LIST_OBJECT(codec, struct http2_server, codec);
+}
+
+static void close_now(struct server_codec *codec, enum fault_code fault)
+{
+    struct http2_server *server = server_of_codec(codec);
+    (void)nghttp2_session_terminate_session(server->framer.library, NGHTTP2_NO_ERROR);
+    framer_flush_last(&server->framer);
+    end_server(server, ENDING_CLOSE, fault);
+}
+
+/* RFC 9113 §6.8, the second step. Streams up to the last one go on; then the library is done. */
+static void say_last(struct http2_server *server)
+{
+    if (server->drain == DRAIN_NOTICED) {
+        server->drain = DRAIN_LAST;
+        (void)nghttp2_submit_goaway(server->framer.library, NGHTTP2_FLAG_NONE,
+                                    server->framer.last_id, NGHTTP2_NO_ERROR, NULL, 0);
+        framer_wake(&server->framer);
+        arm(server);
+    }
+}
+
+static void drain_server(struct http2_server *server)
+{
+    if (server->drain != DRAIN_NONE) {
+        return;
+    }
+    server->drain = DRAIN_NOTICED;
+    (void)nghttp2_submit_shutdown_notice(server->framer.library);
+    (void)nghttp2_submit_ping(server->framer.library, NGHTTP2_FLAG_NONE, NULL);
+    framer_wake(&server->framer);
+    arm(server);
+}
+
+static void drain(struct server_codec *codec)
+{
+    drain_server(server_of_codec(codec));
+}
+
+static const struct server_codec_calls codec_calls = {
+    .drain = drain,
+    .close = close_now,
+};
+
+static void on_pong(struct framer *framer)
+{
+    say_last(server_of_framer(framer));
+}
+
+static void on_goaway(struct framer *framer, int32_t last_id)
+{
+    (void)framer; /* a client opens no more streams; those that run end as they would have */
+    (void)last_id;
+}
+
+static void on_settings(struct framer *framer)
+{
+    server_of_framer(framer)->is_greeted = true;
+}
+
+/* ---- deadlines of the conn: a function of its state ---- */
+
+static void on_deadline(void *self)
+{
+    struct http2_server *server = self;
+    struct framer *framer = &server->framer;
+    if (server->drain == DRAIN_NOTICED) {
+        say_last(server);
+        return;
+    }
+    if (framer->is_failed) {
+        end_server(server, ENDING_CLOSE, framer->fault); /* it does not take the GOAWAY either */
+        return;
+    }
+    bool is_late = !server->is_greeted || framer->meter.in_block;
+    if (is_late) {
+        framer_fail(framer, NGHTTP2_ENHANCE_YOUR_CALM, FAULT_TIMEOUT_HEADER);
+        framer_flush_last(framer);
+        end_server(server, ENDING_LINGER, FAULT_TIMEOUT_HEADER);
+        return;
+    }
+    if (framer->lane_count == 0) {
+        (void)nghttp2_session_terminate_session(framer->library, NGHTTP2_NO_ERROR);
+        framer_flush_last(framer);
+        end_server(server, ENDING_LINGER, FAULT_TIMEOUT_IDLE);
+    }
+}
+
+static void arm(struct http2_server *server)
+{
+    const struct server_settings *settings = server->start.settings;
+    const struct framer *framer = &server->framer;
+    uint64_t after_ms = 0;
+    if (framer->stream == NULL) {
+        return;
+    }
+    if (server->drain == DRAIN_NOTICED) {
+        after_ms = H2_GOAWAY_MS;
+    } else if (!server->is_greeted || framer->meter.in_block || framer->is_failed) {
+        after_ms = settings->header_ms;
+    } else if (framer->lane_count == 0) {
+        after_ms = settings->idle_ms;
+    }
+    deadline_arm(&server->deadline, server->start.loop, after_ms, on_deadline, server);
+}
+
+/* The state may be another one: but a deadline that runs is not put off by bytes. */
+static void on_read(struct framer *framer)
+{
+    struct http2_server *server = server_of_framer(framer);
+    bool is_waiting = !server->is_greeted || framer->meter.in_block || framer->is_failed ||
+                      server->drain == DRAIN_NOTICED || framer->lane_count == 0;
+    if (is_waiting != deadline_is_armed(&server->deadline)) {
+        arm(server);
+    }
+}
+
+/* ---- deadlines of a lane: the minimum rate, either way ---- */
+
+/* Does our side wait for the client: for its windows, or for its conn to take what was written? */
+static bool waits_for_reader(const struct server_lane *served)
+{
+    const struct lane *lane = &served->lane;
+    return served->is_responded && !lane->is_sent && lane->out != NULL &&
+           (!buffer_is_empty(&lane->out->bytes) || lane->out->state == BODY_ENDED);
+}
+
+static bool waits_for_body(const struct server_lane *served)
+{
+    const struct lane *lane = &served->lane;
+    bool may_begin = served->is_continued || lane->received > 0;
+    return !lane->is_in_ended && !served->is_tunnel && !served->is_refused && may_begin &&
+           lane->in != NULL && buffer_is_empty(&lane->in->bytes);
+}
+
+static bool is_rated(const struct server_lane *served)
+{
+    const struct message *request = served->lane.exchange->request;
+    return !served->is_tunnel && !message_is_grpc(request);
+}
+
+static void refuse(struct server_lane *served, enum fault_code fault)
+{
+    struct exchange *exchange = served->lane.exchange;
+    served->is_refused = true;
+    body_cut(&exchange->request_body, fault);
+    exchange->driver->on_bad_request(exchange, fault);
+}
+
+static void on_lane_deadline(void *self)
+{
+    struct server_lane *served = self;
+    struct lane *lane = &served->lane;
+    const struct server_settings *settings = served->server->start.settings;
+    uint64_t least = settings->minimum_rate * settings->rate_grace_ms / 1000;
+    uint64_t sent = lane->exchange->response_body.moved_out;
+    uint64_t acknowledged = stream_acknowledged_bytes(lane->framer->stream);
+    bool is_slow_sender = waits_for_body(served) && lane->received - served->rate_received < least;
+    bool conn_moves = acknowledged - served->rate_acknowledged >= least &&
+                      stream_is_stalled(lane->framer->stream);
+    bool is_slow_reader =
+        waits_for_reader(served) && sent - served->rate_sent < least && !conn_moves;
+    served->rate_received = lane->received;
+    served->rate_sent = sent;
+    served->rate_acknowledged = acknowledged;
+    served->slow_checks = is_slow_reader ? (uint8_t)(served->slow_checks + 1) : 0;
+    if (served->slow_checks >= SLOW_CHECKS_MAX) {
+        cut(served, NGHTTP2_ENHANCE_YOUR_CALM, FAULT_TIMEOUT_SEND);
+        return;
+    }
+    if (is_slow_sender) {
+        refuse(served, FAULT_TIMEOUT_BODY);
+    }
+    if (lane->exchange != NULL) {
+        arm_lane(served);
+    }
+}
+
+static void arm_lane(struct server_lane *served)
+{
+    const struct server_settings *settings = served->server->start.settings;
+    bool is_watched = settings->minimum_rate > 0 && is_rated(served) &&
+                      (!served->lane.is_in_ended || waits_for_reader(served));
+    deadline_arm(&served->deadline, served->server->start.loop,
+                 is_watched ? settings->rate_grace_ms : 0, on_lane_deadline, served);
+}
+
+/* ---- requests ---- */
+
+static const struct responder_calls responder_calls;
+
+static struct lane *open_lane(struct framer *framer, int32_t id)
+{
+    struct http2_server *server = server_of_framer(framer);
+    struct server_lane *served = calloc(1, sizeof(*served));
+    if (served == NULL) {
+        return NULL;
+    }
+    served->responder.calls = &responder_calls;
+    served->server = server;
+    struct exchange *exchange =
+        server->start.source.open(server->start.source.self, &served->responder);
+    if (exchange == NULL) {
+        free(served);
+        return NULL;
+    }
+    exchange->responder = &served->responder;
+    exchange->began_us = loop_now_us(server->start.loop);
+    lane_open(&served->lane, framer, id, exchange, reap_lane, served);
+    server->requests++;
+    return &served->lane;
+}
+
+static void prioritise(struct server_lane *served)
+{
+    const struct field *field =
+        fields_find(&served->lane.exchange->request->fields, FIELD_PRIORITY);
+    if (field == NULL) {
+        return;
+    }
+    struct priority priority = priority_parse(field->value);
+    const nghttp2_extpri wanted = {.urgency = priority.urgency, .inc = priority.is_incremental};
+    (void)nghttp2_session_change_extpri_stream_priority(served->lane.framer->library,
+                                                        served->lane.id, &wanted, 0);
+}
+
+static void parse_head(struct lane *lane, struct block *block, bool is_last)
+{
+    struct server_lane *served = served_of(lane);
+    const struct server_settings *settings = served->server->start.settings;
+    struct message *request = lane->exchange->request;
+    const struct block_facts facts = {
+        .is_last = is_last,
+        .takes_tunnels = settings->takes_tunnels,
+        .scheme = served->server->start.scheme,
+    };
+    lane->has_head = true;
+    lane->fault = block_to_request(block, &facts, request);
+    if (lane->fault == FAULT_NONE && request->framing.kind == FRAMING_LENGTH &&
+        settings->body_bytes > 0 && request->framing.length > settings->body_bytes) {
+        lane->fault = FAULT_LIMIT_BODY_BYTES;
+    }
+    if (lane->fault == FAULT_NONE) {
+        bool is_tunnel = request->upgrade.len > 0;
+        const struct framing tunnel = {.kind = FRAMING_TUNNEL};
+        lane_receive_into(lane, &lane->exchange->request_body,
+                          is_tunnel ? &tunnel : &request->framing,
+                          is_tunnel ? 0 : settings->body_bytes);
+        prioritise(served);
+    }
+    lane_note(lane, LANE_HEAD);
+}
+
+/* What cannot be understood gets no page (RFC 9113 §8.1.1): who sends it may want to see what two
+ * servers make of the answer. */
+static void refuse_head(struct server_lane *served)
+{
+    enum fault_code fault = served->lane.fault;
+    if (block_fault_has_answer(fault)) {
+        refuse(served, fault);
+        return;
+    }
+    meter_charge_reset(&served->lane.framer->meter);
+    cut(served, NGHTTP2_PROTOCOL_ERROR, fault);
+}
+
+static void on_head(struct lane *lane)
+{
+    struct server_lane *served = served_of(lane);
+    struct http2_server *server = served->server;
+    struct exchange *exchange = lane->exchange;
+    deadline_disarm(&server->deadline);
+    uint64_t most = server->start.settings->requests_per_conn;
+    if (most > 0 && server->requests >= most) {
+        drain_server(server);
+    }
+    /* A fault that came with the content is told after the head. */
+    bool is_head_bad = lane->fault != FAULT_NONE && lane->in == NULL;
+    if (is_head_bad) {
+        refuse_head(served);
+        return;
+    }
+    served->is_continued = !exchange->request->expects_continue;
+    exchange->driver->on_request(exchange);
+    if (lane->exchange != NULL) {
+        arm_lane(served);
+    }
+}
+
+static void on_bad_content(struct lane *lane)
+{
+    struct server_lane *served = served_of(lane);
+    if (block_fault_has_answer(lane->fault)) {
+        refuse(served, lane->fault);
+        return;
+    }
+    meter_charge_reset(&lane->framer->meter);
+    cut(served, NGHTTP2_PROTOCOL_ERROR, lane->fault);
+}
+
+/* ---- responses ---- */
+
+static void finish(struct server_lane *served)
+{
+    struct lane *lane = &served->lane;
+    if (served->is_tunnel && !lane->is_in_ended) {
+        return; /* the other direction goes on */
+    }
+    if (!lane->is_in_ended) {
+        /* RFC 9113 §8.1: the response is complete; what is left of the request is not wanted. */
+        lane_reset(lane, NGHTTP2_NO_ERROR);
+    }
+    end_exchange(served, FAULT_NONE);
+}
+
+static void on_moved(struct lane *lane)
+{
+    if (lane->is_sent) {
+        finish(served_of(lane));
+    }
+}
+
+/* What the client is told of a response that cannot be completed. */
+static uint32_t code_of(enum fault_code fault)
+{
+    switch ((unsigned)fault) {
+    case FAULT_TIMEOUT_RESPONSE:
+    case FAULT_TIMEOUT_TUNNEL:
+    case FAULT_DRAIN_DEADLINE:
+        return NGHTTP2_CANCEL;
+    default:
+        return NGHTTP2_INTERNAL_ERROR;
+    }
+}
+
+static void on_closed(struct lane *lane)
+{
+    struct server_lane *served = served_of(lane);
+    struct exchange *exchange = lane->exchange;
+    if (exchange != NULL) {
+        bool is_cut = lane->out != NULL && lane->out->state == BODY_CUT;
+        bool is_whole = lane->is_sent && (lane->is_in_ended || lane->code == NGHTTP2_NO_ERROR);
+        enum fault_code fault = is_cut ? lane->out->fault : FAULT_CLIENT_RESET;
+        end_exchange(served, is_whole ? FAULT_NONE : fault);
+    }
+    struct http2_server *server = served->server;
+    forget_lane(served);
+    if (server->framer.lane_count == 0) {
+        arm(server);
+        framer_wake(&server->framer);
+    }
+}
+
+static struct server_lane *served_of_responder(struct responder *responder)
+{
+    return LIST_OBJECT(responder, struct server_lane, responder);
+}
+
+static void interim(struct responder *responder, const struct message *message)
+{
+    struct server_lane *served = served_of_responder(responder);
+    struct lane *lane = &served->lane;
+    struct head head;
+    served->is_continued = true;
+    if (served->is_responded || lane->is_closed ||
+        head_of_response(message, &lane->exchange->arena, &head) != FAULT_NONE) {
+        return;
+    }
+    (void)nghttp2_submit_headers(lane->framer->library, NGHTTP2_FLAG_NONE, lane->id, NULL, head.at,
+                                 head.count, NULL);
+    framer_wake(lane->framer);
+}
+
+static bool has_content(const struct exchange *exchange)
+{
+    const struct message *response = exchange->response;
+    bool is_head = exchange->request->method == METHOD_HEAD;
+    bool is_empty =
+        response->framing.kind == FRAMING_NONE || is_head ||
+        (body_is_done(&exchange->response_body) && exchange->response_body.trailers == NULL);
+    return !is_empty;
+}
+
+static bool submit_response(struct server_lane *served)
+{
+    struct lane *lane = &served->lane;
+    struct exchange *exchange = lane->exchange;
+    struct head head;
+    if (head_of_response(exchange->response, &exchange->arena, &head) != FAULT_NONE) {
+        return false;
+    }
+    const nghttp2_data_provider provider = lane_provider(lane);
+    return nghttp2_submit_response(lane->framer->library, lane->id, head.at, head.count,
+                                   has_content(exchange) ? &provider : NULL) == 0;
+}
+
+static void respond(struct responder *responder)
+{
+    struct server_lane *served = served_of_responder(responder);
+    struct lane *lane = &served->lane;
+    assert_always(!served->is_responded);
+    served->is_responded = true;
+    served->is_tunnel = lane->exchange->response->framing.kind == FRAMING_TUNNEL;
+    if (lane->is_closed) {
+        return; /* on_closed is on its way */
+    }
+    if (served->is_tunnel &&
+        !websocket_is_accepted(lane->exchange->request, lane->exchange->response)) {
+        cut(served, NGHTTP2_INTERNAL_ERROR, FAULT_BACKEND_UPGRADE);
+        return;
+    }
+    if (!submit_response(served)) {
+        cut(served, NGHTTP2_INTERNAL_ERROR, FAULT_INTERNAL);
+        return;
+    }
+    lane_send_from(lane, &lane->exchange->response_body);
+    arm_lane(served);
+}
+
+static void abandon(struct responder *responder)
+{
+    struct server_lane *served = served_of_responder(responder);
+    struct exchange *exchange = served->lane.exchange;
+    const struct body *response = &exchange->response_body;
+    enum fault_code fault = response->state == BODY_CUT ? response->fault : FAULT_INTERNAL;
+    lane_reset(&served->lane, code_of(fault));
+    deadline_disarm(&served->deadline);
+    exchange->responder = NULL;
+    (void)lane_let_go(&served->lane);
+}
+
+static slice protocol(const struct responder *responder)
+{
+    (void)responder;
+    return SLICE("HTTP/2");
+}
+
+static const struct responder_calls responder_calls = {
+    .interim = interim,
+    .respond = respond,
+    .abandon = abandon,
+    .protocol = protocol,
+    .is_duplex = true,
+};
+
+/* ---- birth ---- */
+
+static const struct framer_role role = {
+    .open_lane = open_lane,
+    .parse_head = parse_head,
+    .on_head = on_head,
+    .on_bad_content = on_bad_content,
+    .on_moved = on_moved,
+    .on_closed = on_closed,
+    .on_settings = on_settings,
+    .on_goaway = on_goaway,
+    .on_pong = on_pong,
+    .on_read = on_read,
+    .on_over = on_over,
+};
+
+static enum status init_framer(struct http2_server *server, struct stream *stream)
+{
+    const struct server_settings *settings = server->start.settings;
+    int32_t budget = (int32_t)settings->connection_buffer_bytes;
+    const nghttp2_settings_entry entries[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, settings->streams},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)settings->limits.header_bytes},
+        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+        {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
+    };
+    size_t count = sizeof(entries) / sizeof(entries[0]);
+    const struct framer_start start = {
+        .role = &role,
+        .loop = server->start.loop,
+        .limits = &settings->limits,
+        .settings = entries,
+        .setting_count = settings->takes_tunnels ? count : count - 1,
+        .stream_window = H2_WINDOW_DEFAULT,
+        .stream_window_max = budget / H2_STREAM_SHARE,
+        .conn_window = budget,
+        .is_server = true,
+    };
+    return framer_init(&server->framer, stream, &start);
+}
+
+struct server_codec *http2_server_open(struct stream *stream,
+                                       const struct server_codec_start *start)
+{
+    struct http2_server *server = calloc(1, sizeof(*server));
+    if (server == NULL) {
+        stream_close(stream);
+        return NULL;
+    }
+    server->codec.calls = &codec_calls;
+    server->start = *start;
+    server->post_reap = (struct loop_post){.run = reap, .self = server};
+    if (init_framer(server, stream) != STATUS_OK) {
+        free(server);
+        stream_close(stream);
+        return NULL;
+    }
+    arm(server);
+    framer_read_later(&server->framer);
+    return &server->codec;
+}
