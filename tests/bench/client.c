@@ -159,6 +159,15 @@ static bool is_as_asked(struct client *client)
            (suite == 0x1302 || suite == 0xc030); /* the one suite of each version */
 }
 
+/* Without ALPN a proxy speaks HTTP/1.1, so only HTTP/2 has to be chosen. */
+static bool is_protocol_as_asked(struct client *client)
+{
+    const unsigned char *chosen = NULL;
+    unsigned len = 0;
+    SSL_get0_alpn_selected(client->ssl, &chosen, &len);
+    return !client->load->options.is_http2 || (len == 2 && memcmp(chosen, "h2", len) == 0);
+}
+
 static void shake_hands(struct client *client)
 {
     ERR_clear_error();
@@ -174,6 +183,10 @@ static void shake_hands(struct client *client)
     }
     if (!is_as_asked(client)) {
         lose(client, REPORT_PARAMETERS, SSL_get_cipher_name(client->ssl));
+        return;
+    }
+    if (!is_protocol_as_asked(client)) {
+        lose(client, REPORT_PARAMETERS, "HTTP/2 was not negotiated");
         return;
     }
     client_want_write(client, false);

@@ -1,7 +1,8 @@
 /* tests/bench/idle.c
  *
- * Opens many connections, a few at a time, has each do one exchange (a small request, or an upgrade
- * and one echoed message), and then leaves them alone. One that ends while it is held is a fault.
+ * Opens many connections, a few at a time, has each do one exchange (a small request of HTTP/1.1 or
+ * HTTP/2, or an upgrade and one echoed message), and then leaves them alone. One that ends while it
+ * is held is a fault.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -12,6 +13,7 @@
 #include "tests/bench/client.h"
 #include "tests/bench/frame.h"
 #include "tests/bench/head.h"
+#include "tests/bench/http2.h"
 #include "tests/bench/load.h"
 #include "tests/bench/pattern.h"
 #include "tests/bench/scenario.h"
@@ -21,6 +23,8 @@ enum {
     ANSWER_ROOM = 2048,
 };
 
+enum exchange { EXCHANGE_REQUEST, EXCHANGE_WEBSOCKET, EXCHANGE_HTTP2 };
+
 enum slot_state { SLOT_ASKED, SLOT_UPGRADED, SLOT_HELD };
 
 struct idle;
@@ -29,6 +33,7 @@ struct slot {
     struct client client;
     struct idle *idle;
     enum slot_state state;
+    struct http2_answer http2;
     size_t len;
     char answer[ANSWER_ROOM];
 };
@@ -37,7 +42,7 @@ struct idle {
     struct load *load;
     struct slot *slots;
     size_t opened;
-    bool is_websocket;
+    enum exchange exchange;
 };
 
 static void open_next(struct idle *idle)
@@ -65,26 +70,44 @@ static void hold(struct slot *slot)
     struct idle *idle = slot->idle;
     report_latency(&idle->load->report, report_now_ns() - slot->client.since_ns);
     slot->state = SLOT_HELD;
-    slot->len = 0;
     slot->client.progress_ns = 0;
     idle->load->report.units++;
     idle->load->ready++;
     open_next(idle);
 }
 
-static void on_open(struct client *client)
+static void ask_http2(struct slot *slot)
 {
-    struct slot *slot = client->slot;
+    uint8_t request[HTTP2_REQUEST_MAX];
+    size_t len = http2_write_request(request, slot->client.load->options.name);
+    if (len == 0 || client_write(&slot->client, request, len) != (ssize_t)len) {
+        fail(slot, REPORT_CLOSED, "cut off while asking");
+    }
+}
+
+static void ask_http1(struct slot *slot)
+{
+    bool is_websocket = slot->idle->exchange == EXCHANGE_WEBSOCKET;
     char request[512];
     const char *upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
                           "Sec-WebSocket-Version: 13\r\n"
                           "Sec-WebSocket-Key: c2FsbHlwb3J0IGJlbmNoIQ==\r\n";
     int len = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: %s\r\n%s\r\n",
-                       slot->idle->is_websocket ? "/ws" : "/small", client->load->options.name,
-                       slot->idle->is_websocket ? upgrade : "");
-    slot->state = SLOT_ASKED;
-    if (client_write(client, request, (size_t)len) != len) {
+                       is_websocket ? "/ws" : "/small", slot->client.load->options.name,
+                       is_websocket ? upgrade : "");
+    if (client_write(&slot->client, request, (size_t)len) != len) {
         fail(slot, REPORT_CLOSED, "cut off while asking");
+    }
+}
+
+static void on_open(struct client *client)
+{
+    struct slot *slot = client->slot;
+    slot->state = SLOT_ASKED;
+    if (slot->idle->exchange == EXCHANGE_HTTP2) {
+        ask_http2(slot);
+    } else {
+        ask_http1(slot);
     }
 }
 
@@ -140,7 +163,7 @@ static enum progress check(struct slot *slot)
     if (slot->state == SLOT_UPGRADED) {
         return check_echo(slot);
     }
-    return slot->idle->is_websocket ? check_upgrade(slot) : check_small(slot);
+    return slot->idle->exchange == EXCHANGE_WEBSOCKET ? check_upgrade(slot) : check_small(slot);
 }
 
 static void send_message(struct slot *slot)
@@ -151,6 +174,33 @@ static void send_message(struct slot *slot)
     slot->len = 0;
     if (client_write(&slot->client, frame, len) != (ssize_t)len) {
         fail(slot, REPORT_CLOSED, "cut off while sending");
+    }
+}
+
+/* A held connection may still get settings, window updates and pings; http2_take() allows no
+ * more. */
+static void advance_http2(struct slot *slot)
+{
+    uint8_t reply[HTTP2_REPLY_MAX];
+    size_t reply_len = 0;
+    size_t used = 0;
+    ssize_t taken = 0;
+    while ((taken = http2_take(&slot->http2, (const uint8_t *)slot->answer + used, slot->len - used,
+                               reply, &reply_len)) > 0) {
+        used += (size_t)taken;
+        if (reply_len > 0 && client_write(&slot->client, reply, reply_len) != (ssize_t)reply_len) {
+            fail(slot, REPORT_CLOSED, "cut off while acknowledging");
+            return;
+        }
+    }
+    if (taken < 0) {
+        fail(slot, REPORT_ANSWER, slot->http2.fault);
+        return;
+    }
+    slot->len -= used;
+    memmove(slot->answer, slot->answer + used, slot->len);
+    if (slot->http2.is_complete && slot->state != SLOT_HELD) {
+        hold(slot);
     }
 }
 
@@ -165,10 +215,11 @@ static void advance(struct slot *slot)
     case PROGRESS_DONE:
         break;
     }
-    if (slot->idle->is_websocket && slot->state == SLOT_ASKED) {
+    if (slot->idle->exchange == EXCHANGE_WEBSOCKET && slot->state == SLOT_ASKED) {
         send_message(slot);
         return;
     }
+    slot->len = 0;
     hold(slot);
 }
 
@@ -183,6 +234,8 @@ static void on_ready(struct client *client)
     }
     if (got < 0) {
         fail(slot, REPORT_CLOSED, "a connection was closed");
+    } else if (slot->len > before && slot->idle->exchange == EXCHANGE_HTTP2) {
+        advance_http2(slot);
     } else if (slot->len > before && slot->state == SLOT_HELD) {
         fail(slot, REPORT_ANSWER, "unexpected bytes");
     } else if (slot->len > before) {
@@ -199,7 +252,7 @@ static void on_lost(struct client *client)
 
 static const struct client_events events = {on_open, on_ready, on_lost};
 
-static bool start(struct load *load, bool is_websocket)
+static bool start(struct load *load, enum exchange exchange)
 {
     (void)SSL_CTX_set_mode(load->tls, SSL_MODE_RELEASE_BUFFERS);
     struct idle *idle = calloc(1, sizeof(*idle));
@@ -209,7 +262,7 @@ static bool start(struct load *load, bool is_websocket)
         free(slots);
         return false;
     }
-    *idle = (struct idle){.load = load, .slots = slots, .is_websocket = is_websocket};
+    *idle = (struct idle){.load = load, .slots = slots, .exchange = exchange};
     for (size_t i = 0; i < load->options.clients; i++) {
         slots[i].idle = idle;
         if (!client_init(&slots[i].client, load, &events, &slots[i])) {
@@ -224,10 +277,15 @@ static bool start(struct load *load, bool is_websocket)
 
 bool idle_start_requests(struct load *load)
 {
-    return start(load, false);
+    return start(load, EXCHANGE_REQUEST);
 }
 
 bool idle_start_websockets(struct load *load)
 {
-    return start(load, true);
+    return start(load, EXCHANGE_WEBSOCKET);
+}
+
+bool idle_start_http2(struct load *load)
+{
+    return start(load, EXCHANGE_HTTP2);
 }

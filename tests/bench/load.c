@@ -38,18 +38,20 @@ struct scenario {
     const char *name;
     const char *unit;
     bool (*start)(struct load *load);
-    bool is_held; /* opened and kept, instead of measured for some seconds */
+    bool is_held;  /* opened and kept, instead of measured for some seconds */
+    bool is_http2; /* instead of HTTP/1.1 */
 };
 
 static const struct scenario scenarios[] = {
-    {"handshake", "handshakes", handshake_start, false},
-    {"resume", "handshakes", handshake_start_resumed, false},
-    {"request", "requests", request_start, false},
-    {"download", "bytes", bulk_start_download, false},
-    {"upload", "bytes", bulk_start_upload, false},
-    {"websocket", "messages", websocket_start, false},
-    {"idle", "connections", idle_start_requests, true},
-    {"idle-websocket", "connections", idle_start_websockets, true},
+    {"handshake", "handshakes", handshake_start, false, false},
+    {"resume", "handshakes", handshake_start_resumed, false, false},
+    {"request", "requests", request_start, false, false},
+    {"download", "bytes", bulk_start_download, false, false},
+    {"upload", "bytes", bulk_start_upload, false, false},
+    {"websocket", "messages", websocket_start, false, false},
+    {"idle", "connections", idle_start_requests, true, false},
+    {"idle-websocket", "connections", idle_start_websockets, true, false},
+    {"idle-http2", "connections", idle_start_http2, true, true},
 };
 
 void load_turn(struct load *load, int timeout_ms)
@@ -158,14 +160,14 @@ static SSL_CTX *make_tls(const struct load_options *options)
     (void)SSL_CTX_set_options(tls, SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_read_ahead(tls, 1);
     SSL_CTX_set_verify(tls, SSL_VERIFY_PEER, NULL);
-    static const unsigned char alpn[] = "\x08http/1.1";
+    const char *alpn = options->is_http2 ? "\x02h2" : "\x08http/1.1";
     if (SSL_CTX_load_verify_file(tls, options->ca) != 1 ||
         SSL_CTX_set_min_proto_version(tls, options->tls_version) != 1 ||
         SSL_CTX_set_max_proto_version(tls, options->tls_version) != 1 ||
         SSL_CTX_set_ciphersuites(tls, "TLS_AES_256_GCM_SHA384") != 1 ||
         SSL_CTX_set_cipher_list(tls, "ECDHE-RSA-AES256-GCM-SHA384") != 1 ||
         SSL_CTX_set1_groups_list(tls, "X25519") != 1 ||
-        SSL_CTX_set_alpn_protos(tls, alpn, sizeof(alpn) - 1) != 0) {
+        SSL_CTX_set_alpn_protos(tls, (const unsigned char *)alpn, (unsigned)strlen(alpn)) != 0) {
         SSL_CTX_free(tls);
         return NULL;
     }
@@ -278,6 +280,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "bench_load: no scenario %s\n", load.options.scenario);
         return 2;
     }
+    load.options.is_http2 = scenario->is_http2;
     (void)signal(SIGPIPE, SIG_IGN); /* a connection that was reset is a fault, not the end */
     pattern_fill();
     return load_run(&load, scenario);

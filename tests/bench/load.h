@@ -27,6 +27,7 @@ struct load_options {
     const char *ca;   /* path of the certificates to trust, PEM */
     uint16_t port;    /* on 127.0.0.1 */
     int tls_version;  /* TLS1_2_VERSION or TLS1_3_VERSION */
+    bool is_http2;    /* what ALPN offers, and must choose; follows from the scenario */
     size_t clients;   /* connections at a time; for idle scenarios: connections to hold */
     size_t in_flight; /* WebSocket messages in flight a connection */
     uint64_t bytes;   /* of one download or upload */

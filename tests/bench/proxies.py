@@ -2,7 +2,8 @@
 #
 # The proxies under test: how each is configured, started, watched and stopped. All get the same
 # certificate, suite, group and backend, one worker, keep-alive to the backend, no access log, and
-# X-Forwarded-For and X-Forwarded-Proto for the backend, as Sallyport adds them unasked.
+# X-Forwarded-For and X-Forwarded-Proto for the backend, as Sallyport adds them unasked. All offer
+# HTTP/2 and HTTP/1.1; the load program chooses.
 #
 # SPDX-License-Identifier: Apache-2.0
 import os
@@ -17,6 +18,8 @@ import time
 NAME = "bench.example"
 START_SECONDS = 15
 
+# HTTP/2 is a parameter of listen: the nginx of Debian 12 does not know "http2 on", which later ones
+# prefer.
 NGINX = """
 daemon off;
 user root;
@@ -43,7 +46,8 @@ http {{
         keepalive_timeout 600s;
     }}
     server {{
-        listen 127.0.0.1:{port} ssl backlog=4096;
+        listen 127.0.0.1:{port} ssl http2 backlog=4096;
+        http2_max_concurrent_streams 256;
         server_name {name};
         ssl_certificate {chain};
         ssl_certificate_key {key};
@@ -63,8 +67,8 @@ http {{
             proxy_request_buffering off;
             proxy_max_temp_file_size 0;
             proxy_read_timeout 3600s;
-            {more}
         }}
+        {more}
     }}
 }}
 """
@@ -76,6 +80,7 @@ global
     ssl-default-bind-options ssl-min-ver TLSv1.2 ssl-max-ver TLSv1.3
     ssl-default-bind-ciphersuites TLS_AES_256_GCM_SHA384
     ssl-default-bind-ciphers ECDHE-RSA-AES256-GCM-SHA384
+    tune.h2.max-concurrent-streams 256
     {more}
 defaults
     mode http
@@ -89,11 +94,37 @@ defaults
     timeout http-keep-alive 600s
     timeout tunnel 3600s
 frontend web
-    bind 127.0.0.1:{port} backlog 4096 ssl crt {pem} curves X25519 alpn http/1.1
+    bind 127.0.0.1:{port} backlog 4096 ssl crt {pem} curves X25519 alpn h2,http/1.1
     http-request set-header X-Forwarded-Proto https
     default_backend app
 backend app
     server one 127.0.0.1:{backend} pool-max-conn 256
+"""
+
+# Only for the HTTP/2 scenarios. The defaults would add Via, rewrite Server, fetch OCSP responses,
+# and close backend connections after two idle seconds.
+NGHTTPX = """
+frontend=127.0.0.1,{port};tls
+backend=127.0.0.1,{backend}
+private-key-file={key}
+certificate-file={chain}
+workers=1
+backlog=4096
+ciphers=ECDHE-RSA-AES256-GCM-SHA384
+tls13-ciphers=TLS_AES_256_GCM_SHA384
+ecdh-curves=X25519
+no-ocsp=yes
+frontend-http2-max-concurrent-streams=256
+frontend-http2-read-timeout=600s
+frontend-read-timeout=600s
+frontend-keep-alive-timeout=600s
+backend-read-timeout=600s
+backend-keep-alive-timeout=600s
+add-x-forwarded-for=yes
+no-via=yes
+no-server-rewrite=yes
+rlimit-nofile={files}
+{more}
 """
 
 SALLYPORT = """
@@ -111,9 +142,16 @@ limits: {{connections: {connections}}}
 # measured and the better is quoted.
 BIG_BUFFERS = {
     "nginx": "proxy_buffer_size 64k; proxy_buffers 16 64k; proxy_busy_buffers_size 512k;"
-             " client_body_buffer_size 512k;",
-    "haproxy": "tune.bufsize 65536",
+             " client_body_buffer_size 512k; http2_chunk_size 64k; http2_body_preread_size 512k;",
+    "haproxy": "tune.bufsize 65536\n    tune.h2.initial-window-size 1048576",
+    "nghttpx": "frontend-http2-window-size=1048576\n"
+               "frontend-http2-connection-window-size=4194304\n"
+               "backend-request-buffer=512K\nbackend-response-buffer=512K",
 }
+
+PEERS = ("nginx", "haproxy", "nghttpx")
+HTTP2_PEERS = ("nghttpx",)  # measured with HTTP/2 only
+PACKAGES = {"nghttpx": "nghttp2-proxy", "h2load": "nghttp2-client"}  # where not of the same name
 
 
 class NotStarted(Exception):
@@ -190,6 +228,9 @@ class Proxy:
         if kind == "haproxy":
             path.write_text(HAPROXY.format(**self._values()))
             return [find("haproxy"), "-db", "-f", str(path)]
+        if kind == "nghttpx":
+            path.write_text(NGHTTPX.format(**self._values()))
+            return [find("nghttpx"), f"--conf={path}"]
         path.write_text(SALLYPORT.format(**self._values()))
         return [find(self.bench.sallyport), "run", "-c", str(path)]
 
@@ -251,4 +292,5 @@ def find(program):
     if "/" in str(program):
         raise NotStarted(f"{program} is not there: cmake --preset release &&"
                          " cmake --build --preset release")
-    raise NotStarted(f"{program} is not installed: sudo apt-get install {program}")
+    package = PACKAGES.get(str(program), program)
+    raise NotStarted(f"{program} is not installed: sudo apt-get install {package}")

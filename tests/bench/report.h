@@ -21,7 +21,7 @@
 enum report_fault {
     REPORT_CONNECT,     /* no TCP connection */
     REPORT_HANDSHAKE,   /* TLS handshake failed, or the certificate is not the expected one */
-    REPORT_PARAMETERS,  /* another version, suite or group than asked for */
+    REPORT_PARAMETERS,  /* another version, suite or protocol than asked for */
     REPORT_NOT_RESUMED, /* a full handshake where a resumed one was asked for */
     REPORT_CLOSED,      /* the connection ended too early */
     REPORT_ANSWER,      /* wrong status, length or bytes */

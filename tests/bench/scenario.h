@@ -22,3 +22,4 @@ bool bulk_start_upload(struct load *load);       /* unit: bytes */
 bool websocket_start(struct load *load);         /* unit: messages */
 bool idle_start_requests(struct load *load);     /* unit: connections held */
 bool idle_start_websockets(struct load *load);   /* unit: connections held */
+bool idle_start_http2(struct load *load);        /* unit: connections held */

@@ -26,12 +26,16 @@ class Cell:
         self.name = name
         self.rounds = []     # right ones: dicts with rate, cost, busy, p50_us, p99_us or bytes
         self.errors = []     # sentences
+        self.skipped = None  # the sentence, where the proxy cannot do what is measured
+        self.requests = None  # of an HTTP/2 round, once its first has shown how many are enough
 
     def cost(self):
         """Processor seconds, or bytes of memory, per unit; None when nothing was measured."""
         return median_of(self.rounds, "cost") if self.rounds else None
 
     def text(self):
+        if self.skipped is not None:
+            return "skipped"
         if not self.rounds:
             return "error"
         if self.scenario.is_idle:
@@ -44,7 +48,7 @@ class Cell:
         return f"{rate:.0f}/s · {self.cost() * 1e6:.1f} µs{mark}"
 
     def facts(self):
-        found = {"rounds": self.rounds, "errors": self.errors}
+        found = {"rounds": self.rounds, "errors": self.errors, "skipped": self.skipped}
         if self.rounds:
             found["cost"] = self.cost()
             found["cost_spread"] = spread_of(self.rounds, "cost")
@@ -60,8 +64,8 @@ def better_of(cells):
     return min(measured, key=Cell.cost) if measured else cells[0]
 
 
-def best_peer(cells, subject):
-    peers = [cell for cell in cells if cell.name != subject and cell.rounds]
+def best_of(cells):
+    peers = [cell for cell in cells if cell.rounds]
     return min(peers, key=Cell.cost) if peers else None
 
 
@@ -76,17 +80,18 @@ def ratio_text(scenario, ours, best):
     return f"{ratio:.2f} (rate {rates:.2f})"
 
 
-def aim_text(scenario, ours, best):
+def aim_text(scenario, ours, peer):
+    """`peer` is the best, or the one that the aim names."""
     if scenario.aim is None or (ours is not None and ours.name != "sallyport"):
         return ""
     if scenario.is_idle:
         aim = f"≤ {scenario.aim} KiB"
         is_met = ours is not None and ours.rounds and ours.cost() <= scenario.aim * 1024
     else:
-        aim = f"≥ {scenario.aim}"
-        is_met = (ours is not None and ours.rounds and best is not None
-                  and best.cost() / ours.cost() >= scenario.aim)
-    if ours is None or not ours.rounds:
+        aim = f"≥ {scenario.aim}" + (f" × {scenario.aim_peer}" if scenario.aim_peer else "")
+        is_met = (ours is not None and ours.rounds and peer is not None
+                  and peer.cost() / ours.cost() >= scenario.aim)
+    if ours is None or not ours.rounds or (peer is None and not scenario.is_idle):
         return aim
     return f"{aim} {'met' if is_met else 'missed'}"
 
@@ -103,10 +108,14 @@ def rows_of(results, kinds, subject):
     for scenario, by_kind in results:
         cells = {kind: better_of(variants) for kind, variants in by_kind.items()}
         ours = cells.get(subject)
-        best = best_peer([cell for kind, cell in cells.items() if kind != subject], subject)
-        row = [scenario.title, *(variant_text(cells[kind], kind) for kind in kinds)]
+        peers = {kind: cell for kind, cell in cells.items() if kind != subject}
+        best = best_of(peers.values())
+        row = [scenario.title, *(variant_text(cells[kind], kind) if kind in cells else ""
+                                 for kind in kinds)]
         if has_subject:
-            row += [ratio_text(scenario, ours, best), aim_text(scenario, ours, best)]
+            named = best_of([cell for kind, cell in peers.items() if kind == scenario.aim_peer])
+            row += [ratio_text(scenario, ours, best),
+                    aim_text(scenario, ours, named if scenario.aim_peer else best)]
         rows.append(row)
     return rows
 
