@@ -368,7 +368,7 @@ static const struct schema_key LIMITS_KEYS[] = {
      .doc = "Exchanges that one HTTP/2 connection of a client may have at the same time."},
     {.name = "connection_buffer_bytes",
      .type = SCHEMA_SIZE,
-     .fallback = "2MiB",
+     .fallback = "4MiB",
      .least = 256 * KIB,
      .most = 64 * MIB,
      AT(limits, connection_buffer_bytes),

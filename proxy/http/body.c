@@ -13,8 +13,28 @@ void body_init(struct body *body, struct buffer_pool *pool)
     *body = (struct body){.pool = pool, .wish = WISH_FIRST};
 }
 
+static void count(struct body *body, int64_t change)
+{
+    if (body->budget != NULL) {
+        body->budget->held += (uint64_t)change;
+    }
+}
+
+void body_join_budget(struct body *body, struct body_budget *budget)
+{
+    body->budget = budget;
+    count(body, (int64_t)buffer_len(&body->bytes));
+}
+
+void body_leave_budget(struct body *body)
+{
+    count(body, -(int64_t)buffer_len(&body->bytes));
+    body->budget = NULL;
+}
+
 void body_fini(struct body *body)
 {
+    body_leave_budget(body);
     buffer_clear(&body->bytes, body->pool);
 }
 
@@ -43,6 +63,12 @@ void body_detach_producer(struct body *body)
 char *body_room(struct body *body, size_t *room)
 {
     *room = 0;
+    body->is_refused = buffer_is_empty(&body->bytes) && body->budget != NULL &&
+                       body->budget->held >= body->budget->limit;
+    if (body->is_refused) {
+        body->budget->has_refused = true;
+        return NULL;
+    }
     if (buffer_is_empty(&body->bytes) && !buffer_reserve(&body->bytes, body->pool, body->wish)) {
         *room = SIZE_MAX;
         return NULL;
@@ -59,6 +85,7 @@ void body_filled(struct body *body, size_t bytes)
     bool was_full = bytes == buffer_room(&body->bytes);
     bool was_little = bytes < body->wish / (WISH_FACTOR * WISH_FACTOR);
     buffer_commit(&body->bytes, bytes);
+    count(body, (int64_t)bytes);
     body->moved_in += bytes;
     if (was_full && body->wish < WISH_MOST) {
         body->wish = body->wish < BUFFER_BULK_BYTES ? BUFFER_BULK_BYTES : BUFFER_LARGE_BYTES;
@@ -78,6 +105,7 @@ size_t body_put(struct body *body, slice bytes)
         return 0;
     }
     body->moved_in += len;
+    count(body, (int64_t)len);
     return len;
 }
 
@@ -108,6 +136,7 @@ void body_offer(struct body *body)
 void body_take(struct body *body, size_t bytes)
 {
     body->moved_out += bytes;
+    count(body, -(int64_t)bytes);
     buffer_consume(&body->bytes, body->pool, bytes);
 }
 

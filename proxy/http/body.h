@@ -30,6 +30,15 @@ enum body_state {
     BODY_CUT,   /* never complete: whoever receives it must be able to tell */
 };
 
+/* What several bodies may hold together; owned by the codec that consumes them. When it is used up,
+ * those that are empty get no room until there is some again: then their consumer calls
+ * body_made_room for each. */
+struct body_budget {
+    uint64_t held; /* bytes */
+    uint64_t limit;
+    bool has_refused; /* somebody waits for room */
+};
+
 struct body {
     struct buffer bytes;
     struct buffer_pool *pool;
@@ -39,7 +48,9 @@ struct body {
     enum fault_code fault; /* of BODY_CUT */
     uint32_t wish;         /* how much room the next fill should have; grows with full fills */
     bool is_offering;
-    struct fields *trailers; /* NULL: none; in the exchange's arena */
+    bool is_refused;            /* the budget had no room for it */
+    struct body_budget *budget; /* NULL: none */
+    struct fields *trailers;    /* NULL: none; in the exchange's arena */
     void (*on_readable)(void *consumer);
     void *consumer;
     void (*on_room)(void *producer);
@@ -53,12 +64,15 @@ void body_fini(struct body *body);
 /* Each end has one codec at a time; attaching does not call anybody. */
 void body_attach_consumer(struct body *body, void (*on_readable)(void *consumer), void *consumer);
 void body_attach_producer(struct body *body, void (*on_room)(void *producer), void *producer);
+void body_join_budget(struct body *body, struct body_budget *budget);
+void body_leave_budget(struct body *body);
 void body_detach_consumer(struct body *body);
 void body_detach_producer(struct body *body);
 
 /* ---- producer ---- */
 
-/* Where to write next and how much; NULL: full (or memory is out: *room is SIZE_MAX then). The
+/* Where to write next and how much; NULL: full, or the budget is used up (or memory is out: *room
+ * is SIZE_MAX then). The
  * size adapts: it starts at a record and grows while fills are complete, to 256 KiB. */
 char *body_room(struct body *body, size_t *room);
 
@@ -66,7 +80,8 @@ char *body_room(struct body *body, size_t *room);
 void body_filled(struct body *body, size_t bytes);
 
 /* The same in one: copies as many of the bytes as fit, up to the largest block, and tells how many
- * (0: full, or memory is out). For producers whose bytes come in a place of their own. */
+ * (0: full, or memory is out). For producers whose bytes come in a place of their own and are
+ * bounded by other means, so the budget counts them and refuses none. */
 size_t body_put(struct body *body, slice bytes);
 
 /* No more bytes come. */

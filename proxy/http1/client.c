@@ -150,7 +150,7 @@ static void on_deadline(void *self)
     uint64_t received = response->moved_in;
     bool waits_for_client = client->tx == TX_BODY && buffer_is_empty(&request->bytes) &&
                             !stream_is_stalled(client->stream);
-    bool is_full = !buffer_is_empty(&response->bytes);
+    bool is_full = !buffer_is_empty(&response->bytes) || response->is_refused;
     /* What left before the request was complete says nothing of the server's answer. */
     bool is_sending = client->tx == TX_BODY || stream_is_stalled(client->stream);
     bool has_moved = (is_sending && sent != client->rate_sent) || received != client->rate_received;

@@ -247,7 +247,7 @@ static void on_lane_deadline(void *self)
     const struct body *response = &lane->exchange->response_body;
     bool waits_for_client = asked->is_open && !lane->is_sent && buffer_is_empty(&request->bytes) &&
                             request->state == BODY_OPEN;
-    bool is_full = !buffer_is_empty(&response->bytes);
+    bool is_full = !buffer_is_empty(&response->bytes); /* its client is slow, not the server */
     bool has_moved =
         request->moved_out != asked->rate_sent || response->moved_in != asked->rate_received;
     asked->rate_sent = request->moved_out;
@@ -547,7 +547,7 @@ struct client_codec *http2_client_open(struct stream *stream,
     list_init(&client->waiting);
     const nghttp2_settings_entry entries[] = {
         {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_SERVER_WINDOW},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_SERVER_WINDOW_FIRST},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t)start->settings->limits.header_bytes},
     };
     const struct framer_start framer_start = {
@@ -556,8 +556,8 @@ struct client_codec *http2_client_open(struct stream *stream,
         .limits = &client->start.settings->limits,
         .settings = entries,
         .setting_count = sizeof(entries) / sizeof(entries[0]),
-        .stream_window = H2_SERVER_WINDOW,
-        .stream_window_max = H2_SERVER_WINDOW,
+        .stream_window = H2_SERVER_WINDOW_FIRST,
+        .stream_window_max = H2_SERVER_WINDOW_MOST,
         .conn_window = H2_SERVER_CONN_WINDOW,
         .credits_at_once = true,
     };

@@ -382,9 +382,27 @@ static bool is_done(const struct framer *framer)
            nghttp2_session_want_write(framer->library) == 0;
 }
 
+/* Whoever was refused room asks again, now that there is some. */
+static void share_budget(struct framer *framer)
+{
+    struct body_budget *budget = &framer->budget;
+    if (!budget->has_refused || budget->held >= budget->limit) {
+        return;
+    }
+    budget->has_refused = false;
+    for (struct list_link *link = framer->lanes.head.next; link != &framer->lanes.head;
+         link = link->next) {
+        struct lane *lane = LIST_OBJECT(link, struct lane, link);
+        if (lane->out != NULL && lane->out->is_refused) {
+            lane_note(lane, LANE_TOOK);
+        }
+    }
+}
+
 static void flush(void *self)
 {
     struct framer *framer = self;
+    share_budget(framer);
     settle(framer);
     for (int round = 0; round < WRITES_MAX && !framer->is_over; round++) {
         if (!gather(framer)) {
@@ -393,6 +411,7 @@ static void flush(void *self)
         }
         bool was_empty = buffer_is_empty(&framer->out);
         enum status status = write_out(framer);
+        share_budget(framer);
         settle(framer);
         if (framer->is_over || status == STATUS_AGAIN) {
             return;
@@ -585,6 +604,7 @@ enum status framer_init(struct framer *framer, struct stream *stream,
         .credits_at_once = start->credits_at_once,
         .stream_window = start->stream_window,
         .stream_window_max = start->stream_window_max,
+        .budget = {.limit = start->send_budget},
         .read_at_ms = loop_now_ms(start->loop),
         .wish = BUFFER_SMALL_BYTES,
     };

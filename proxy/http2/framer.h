@@ -64,7 +64,8 @@ struct framer {
     struct list ready;
     size_t lane_count;
     struct buffer out;
-    int32_t *reset_ids; /* a ring of the last streams that we reset; NULL: none yet */
+    struct body_budget budget; /* of what is to be sent; limit 0: none */
+    int32_t *reset_ids;        /* a ring of the last streams that we reset; NULL: none yet */
     unsigned reset_next;
     int32_t last_id; /* of the peer's streams */
     int32_t stream_window;
@@ -91,6 +92,7 @@ struct framer_start {
     int32_t stream_window; /* that a stream begins with */
     int32_t stream_window_max;
     int32_t conn_window;
+    uint64_t send_budget; /* bytes of bodies that wait to be sent; 0: no limit */
     bool is_server;
     bool credits_at_once;
 };

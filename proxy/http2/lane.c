@@ -114,14 +114,20 @@ void lane_end_in(struct lane *lane)
     lane_note(lane, LANE_CONTENT);
 }
 
+/* Half of what the consumer's conn may hold is in use: no more should be on the way to it. */
+static bool is_crowded(const struct body *body)
+{
+    return body->budget != NULL && body->budget->held > body->budget->limit / 2;
+}
+
 /* A consumer that has taken all of a whole window was not what the peer had to wait for: more may
  * be on the way, up to the stream's share of the conn. */
 static void grow_window(struct lane *lane)
 {
     struct framer *framer = lane->framer;
     bool is_due = lane->credited - lane->grown_at >= (uint64_t)lane->window;
-    if (!is_due || lane->window >= framer->stream_window_max || lane->is_closed ||
-        lane->is_in_ended) {
+    if (!is_due || is_crowded(lane->in) || lane->window >= framer->stream_window_max ||
+        lane->is_closed || lane->is_in_ended) {
         return;
     }
     int32_t doubled = lane->window * 2;
@@ -182,6 +188,9 @@ static void on_readable(void *self)
 void lane_send_from(struct lane *lane, struct body *body)
 {
     lane->out = body;
+    if (lane->framer->budget.limit > 0) {
+        body_join_budget(body, &lane->framer->budget);
+    }
     body_attach_consumer(body, on_readable, lane);
     on_readable(lane);
 }
@@ -250,7 +259,9 @@ struct exchange *lane_let_go(struct lane *lane)
     }
     if (lane->out != NULL) {
         body_detach_consumer(lane->out);
+        body_leave_budget(lane->out);
         lane->out = NULL;
+        framer_wake(framer); /* others may have waited for its part of the budget */
     }
     stash_clear(&lane->stash, loop_buffer_pool(framer->loop));
     if (framer->stream != NULL && lane->received > lane->credited) {

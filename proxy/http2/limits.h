@@ -47,8 +47,10 @@ enum {
 
     /* RFC 9113 §6.9.2: what a stream begins with if nobody says otherwise. */
     H2_WINDOW_DEFAULT = 65535,
-    /* From a server of ours: as much as a body holds, so nothing has to be put aside. */
-    H2_SERVER_WINDOW = 256 * 1024,
+    /* From a server of ours a stream begins with little, since a hundred of them may belong to one
+     * client that takes nothing, and grows to what a body holds while its client keeps up. */
+    H2_SERVER_WINDOW_FIRST = 32 * 1024,
+    H2_SERVER_WINDOW_MOST = 256 * 1024,
     /* Of all streams together: given back as the bytes come, so that an exchange whose client is
      * slow does not stop the others on the conn; what is held is bounded by the streams' windows.
      */

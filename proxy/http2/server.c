@@ -625,6 +625,7 @@ static enum status init_framer(struct http2_server *server, struct stream *strea
         .stream_window = H2_WINDOW_DEFAULT,
         .stream_window_max = budget / H2_STREAM_SHARE,
         .conn_window = budget,
+        .send_budget = settings->connection_buffer_bytes,
         .is_server = true,
     };
     return framer_init(&server->framer, stream, &start);

@@ -92,7 +92,7 @@ static void a_short_file_gets_every_default(void **state)
     assert_int_equal(config->limits.connections, 0);
     assert_int_equal(config->limits.requests_per_connection, 16384);
     assert_int_equal(config->limits.streams, 100);
-    assert_int_equal(config->limits.connection_buffer_bytes, 2097152);
+    assert_int_equal(config->limits.connection_buffer_bytes, 4194304);
     assert_int_equal(config->timeouts.handshake_ms, 5000);
     assert_int_equal(config->timeouts.connect_ms, 10000);
     assert_int_equal(config->timeouts.tunnel_idle_ms, 3600000);
