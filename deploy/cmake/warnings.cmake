@@ -11,6 +11,9 @@ target_link_options(sallyport_options INTERFACE -Wl,-z,relro -Wl,-z,now -Wl,-z,n
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     target_compile_options(sallyport_options INTERFACE -Wenum-conversion -Wlogical-op)
 endif()
+# What a pool keeps for reuse is hidden from sanitizers: with them it keeps nothing.
+target_compile_definitions(sallyport_options INTERFACE
+    SALLYPORT_POOL_KEPT_BYTES=$<IF:$<BOOL:${SALLYPORT_SANITIZE}>,0,262144>)
 if(SALLYPORT_SANITIZE)
     target_compile_options(sallyport_options INTERFACE
         -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)

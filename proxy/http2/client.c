@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "proxy/base/assert.h"
+#include "proxy/base/pool.h"
 #include "proxy/http2/framer.h"
 #include "proxy/http2/head.h"
 #include "proxy/http2/limits.h"
@@ -69,7 +70,8 @@ static bool has_room(struct client_codec *codec)
 
 static void reap_lane(void *self)
 {
-    free(self);
+    struct client_lane *asked = self;
+    pool_give(loop_small_pool(asked->lane.framer->loop), asked);
 }
 
 /* Harmless when repeated. */
@@ -371,10 +373,11 @@ static const struct requester_calls requester_calls = {
 static struct requester *requester(struct client_codec *codec)
 {
     struct http2_client *client = LIST_OBJECT(codec, struct http2_client, codec);
-    struct client_lane *asked = calloc(1, sizeof(*asked));
+    struct client_lane *asked = pool_take(loop_small_pool(client->start.loop), sizeof(*asked));
     if (asked == NULL) {
         return NULL;
     }
+    *asked = (struct client_lane){0};
     asked->requester.calls = &requester_calls;
     asked->client = client;
     asked->lane.framer = &client->framer;

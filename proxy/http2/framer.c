@@ -5,7 +5,6 @@
 
 #include "proxy/base/assert.h"
 #include "proxy/http2/limits.h"
-#include "proxy/http2/memory.h"
 
 enum {
     READS_MAX = 16, /* then others have their turn */
@@ -580,13 +579,13 @@ static bool open_library(struct framer *framer, const struct framer_start *start
 {
     nghttp2_session_callbacks *calls = make_callbacks();
     nghttp2_option *option = make_option();
-    framer->memory = memory_of(&framer->memory_bytes);
+    framer->memory.pool = loop_small_pool(framer->loop);
+    nghttp2_mem memory = memory_calls(&framer->memory);
     int error = NGHTTP2_ERR_NOMEM;
     if (calls != NULL && option != NULL) {
-        error = start->is_server ? nghttp2_session_server_new3(&framer->library, calls, framer,
-                                                               option, &framer->memory)
-                                 : nghttp2_session_client_new3(&framer->library, calls, framer,
-                                                               option, &framer->memory);
+        error = start->is_server
+                    ? nghttp2_session_server_new3(&framer->library, calls, framer, option, &memory)
+                    : nghttp2_session_client_new3(&framer->library, calls, framer, option, &memory);
     }
     nghttp2_session_callbacks_del(calls);
     nghttp2_option_del(option);

@@ -21,6 +21,7 @@
 #include "proxy/http/codec.h"
 #include "proxy/http2/block.h"
 #include "proxy/http2/lane.h"
+#include "proxy/http2/memory.h"
 #include "proxy/http2/meter.h"
 
 struct framer;
@@ -54,8 +55,7 @@ struct framer {
     struct loop *loop;
     struct stream *stream; /* NULL: given up */
     nghttp2_session *library;
-    nghttp2_mem memory;
-    size_t memory_bytes; /* that the library has */
+    struct memory memory; /* the library's */
     const struct message_limits *limits;
     struct meter meter;
     struct block block; /* the one that arrives */

@@ -1,8 +1,6 @@
 /* proxy/http2/head.c · SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/http2/head.h"
 
-#include <stdio.h>
-
 /* method, scheme, authority, path, protocol; te, expect; content-length */
 enum { OWN_FIELDS_MAX = 8, SWITCHING_PROTOCOLS = 101 };
 
@@ -78,9 +76,14 @@ static enum fault_code put_fields(struct head *head, const struct fields *fields
 
 static slice number(uint64_t value, struct arena *arena)
 {
-    char text[24];
-    int len = snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
-    return arena_copy(arena, (slice){text, (size_t)len});
+    enum { DIGITS_MAX = 20 };
+    char text[DIGITS_MAX];
+    size_t at = sizeof(text);
+    do {
+        text[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    return arena_copy(arena, (slice){text + at, sizeof(text) - at});
 }
 
 static enum fault_code put_length(struct head *head, const struct framing *framing,

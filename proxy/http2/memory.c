@@ -1,61 +1,61 @@
 /* proxy/http2/memory.c · SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/http2/memory.h"
 
-#include <malloc.h>
 #include <stdbool.h>
-#include <stdlib.h>
+#include <string.h>
 
+#include "proxy/base/pool.h"
 #include "proxy/http2/limits.h"
 
-/* Blocks are counted as large as the allocator made them, so that no size has to be kept. */
-static void *count(size_t *bytes, void *block)
+/* Blocks are counted as large as they are, so that no size has to be kept. */
+static void *take(size_t size, void *self)
 {
-    *bytes += block != NULL ? malloc_usable_size(block) : 0;
+    struct memory *memory = self;
+    if (size > H2_LIBRARY_BYTES_MAX || memory->bytes + size > H2_LIBRARY_BYTES_MAX) {
+        return NULL;
+    }
+    void *block = pool_take(memory->pool, size);
+    memory->bytes += block != NULL ? pool_block_bytes(block) : 0;
     return block;
 }
 
-static void *take(size_t size, void *self)
+static void *take_zeroed(size_t count, size_t size, void *self)
 {
-    size_t *bytes = self;
-    return *bytes + size <= H2_LIBRARY_BYTES_MAX ? count(bytes, malloc(size)) : NULL;
-}
-
-static void *take_zeroed(size_t count_of, size_t size, void *self)
-{
-    size_t *bytes = self;
-    bool fits = size == 0 || count_of <= H2_LIBRARY_BYTES_MAX / size;
-    return fits && *bytes + count_of * size <= H2_LIBRARY_BYTES_MAX
-               ? count(bytes, calloc(count_of, size))
-               : NULL;
+    bool fits = size == 0 || count <= H2_LIBRARY_BYTES_MAX / size;
+    void *block = fits ? take(count * size, self) : NULL;
+    if (block != NULL) {
+        memset(block, 0, count * size);
+    }
+    return block;
 }
 
 static void give(void *block, void *self)
 {
-    size_t *bytes = self;
+    struct memory *memory = self;
     if (block != NULL) {
-        *bytes -= malloc_usable_size(block);
-        free(block);
+        memory->bytes -= pool_block_bytes(block);
+        pool_give(memory->pool, block);
     }
 }
 
 static void *resize(void *block, size_t size, void *self)
 {
-    size_t *bytes = self;
-    size_t before = block != NULL ? malloc_usable_size(block) : 0;
-    if (*bytes - before + size > H2_LIBRARY_BYTES_MAX) {
-        return NULL;
+    size_t before = block != NULL ? pool_block_bytes(block) : 0;
+    if (block != NULL && size <= before) {
+        return block;
     }
-    void *resized = realloc(block, size);
-    if (resized != NULL) {
-        *bytes = *bytes - before + malloc_usable_size(resized);
+    void *larger = take(size, self);
+    if (larger != NULL && block != NULL) {
+        memcpy(larger, block, before);
+        give(block, self);
     }
-    return resized;
+    return larger;
 }
 
-nghttp2_mem memory_of(size_t *bytes)
+nghttp2_mem memory_calls(struct memory *memory)
 {
     return (nghttp2_mem){
-        .mem_user_data = bytes,
+        .mem_user_data = memory,
         .malloc = take,
         .free = give,
         .calloc = take_zeroed,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "proxy/base/assert.h"
+#include "proxy/base/pool.h"
 #include "proxy/http2/framer.h"
 #include "proxy/http2/head.h"
 #include "proxy/http2/limits.h"
@@ -65,7 +66,8 @@ static struct server_lane *served_of(struct lane *lane)
 
 static void reap_lane(void *self)
 {
-    free(self);
+    struct server_lane *served = self;
+    pool_give(loop_small_pool(served->lane.framer->loop), served);
 }
 
 static void end_exchange(struct server_lane *served, enum fault_code fault)
@@ -338,16 +340,18 @@ static const struct responder_calls responder_calls;
 static struct lane *open_lane(struct framer *framer, int32_t id)
 {
     struct http2_server *server = server_of_framer(framer);
-    struct server_lane *served = calloc(1, sizeof(*served));
+    struct pool *pool = loop_small_pool(framer->loop);
+    struct server_lane *served = pool_take(pool, sizeof(*served));
     if (served == NULL) {
         return NULL;
     }
+    *served = (struct server_lane){0};
     served->responder.calls = &responder_calls;
     served->server = server;
     struct exchange *exchange =
         server->start.source.open(server->start.source.self, &served->responder);
     if (exchange == NULL) {
-        free(served);
+        pool_give(pool, served);
         return NULL;
     }
     exchange->responder = &served->responder;

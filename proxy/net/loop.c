@@ -6,6 +6,7 @@
 
 #include "proxy/base/assert.h"
 #include "proxy/base/clock.h"
+#include "proxy/base/pool.h"
 #include "proxy/net/buffer.h"
 #include "proxy/net/timer_lists.h"
 
@@ -40,6 +41,7 @@ struct loop {
     struct timer_lists timers;
     struct event *tick;
     struct arena_pool arena_pool;
+    struct pool small_pool;
     struct buffer_pool *buffer_pool;
     char *scratch;
 };
@@ -128,6 +130,7 @@ void loop_free(struct loop *loop)
         event_base_free(loop->base);
     }
     arena_pool_fini(&loop->arena_pool);
+    pool_fini(&loop->small_pool);
     buffer_pool_free(loop->buffer_pool);
     free(loop->scratch);
     free(loop);
@@ -204,6 +207,11 @@ struct arena_pool *loop_arena_pool(struct loop *loop)
 struct buffer_pool *loop_buffer_pool(struct loop *loop)
 {
     return loop->buffer_pool;
+}
+
+struct pool *loop_small_pool(struct loop *loop)
+{
+    return &loop->small_pool;
 }
 
 char *loop_scratch(struct loop *loop, size_t *bytes)

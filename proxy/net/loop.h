@@ -21,6 +21,7 @@
 
 struct loop;
 struct buffer_pool;
+struct pool;
 struct event_base;
 
 struct loop *loop_new(void);
@@ -37,6 +38,7 @@ uint64_t loop_now_us(const struct loop *loop);
 /* The pools that everything on this loop shares. */
 struct arena_pool *loop_arena_pool(struct loop *loop);
 struct buffer_pool *loop_buffer_pool(struct loop *loop);
+struct pool *loop_small_pool(struct loop *loop);
 
 /* Memory that anybody may write to and nobody may keep: for receiving into before it is known
  * where the bytes belong. */
