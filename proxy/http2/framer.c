@@ -517,6 +517,14 @@ static void read_all(void *self)
     framer_wake(framer);
 }
 
+void framer_rest(struct framer *framer)
+{
+    if (framer->lane_count == 0 && buffer_is_empty(&framer->out) &&
+        nghttp2_session_want_write(framer->library) == 0) {
+        memory_rest(&framer->memory);
+    }
+}
+
 void framer_read_later(struct framer *framer)
 {
     loop_post(framer->loop, &framer->post_read);

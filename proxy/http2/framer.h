@@ -117,6 +117,9 @@ void framer_read_later(struct framer *framer);
 /* Is there room to gather one more frame of content? */
 bool framer_has_room(const struct framer *framer);
 
+/* For a conn without lanes: gives back memory that it can do without. */
+void framer_rest(struct framer *framer);
+
 /* Ends the conn with GOAWAY and this code (RFC 9113 §7); on_over follows with `fault`. */
 void framer_fail(struct framer *framer, uint32_t code, enum fault_code fault);
 

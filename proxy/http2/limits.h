@@ -71,6 +71,10 @@ enum {
      * path; the second one follows at once when the PING between them is answered. */
     H2_GOAWAY_MS = 1000,
 
+    /* A conn that was idle this long gives back memory that the next exchange would have to ask for
+     * again; a second is longer than a page waits for its next request. */
+    H2_REST_MS = 1000,
+
     /* Exchanges on one conn to a server before it has said how many it takes. */
     H2_SERVER_STREAMS = 100,
 };

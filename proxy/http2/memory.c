@@ -2,10 +2,15 @@
 #include "proxy/http2/memory.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "proxy/base/pool.h"
 #include "proxy/http2/limits.h"
+
+enum { FRAME_BYTES = 16 * 1024 }; /* RFC 9113 §4.2: of payload, at least and at first */
 
 /* Blocks are counted as large as they are, so that no size has to be kept. */
 static void *take(size_t size, void *self)
@@ -16,6 +21,10 @@ static void *take(size_t size, void *self)
     }
     void *block = pool_take(memory->pool, size);
     memory->bytes += block != NULL ? pool_block_bytes(block) : 0;
+    /* The first block that large comes with the session, for one frame of 16 KiB. */
+    if (memory->frame_block == NULL && size > FRAME_BYTES) {
+        memory->frame_block = block;
+    }
     return block;
 }
 
@@ -34,6 +43,7 @@ static void give(void *block, void *self)
     struct memory *memory = self;
     if (block != NULL) {
         memory->bytes -= pool_block_bytes(block);
+        memory->frame_block = memory->frame_block == block ? NULL : memory->frame_block;
         pool_give(memory->pool, block);
     }
 }
@@ -50,6 +60,21 @@ static void *resize(void *block, size_t size, void *self)
         give(block, self);
     }
     return larger;
+}
+
+void memory_rest(struct memory *memory)
+{
+    if (memory->frame_block == NULL) {
+        return;
+    }
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = (uintptr_t)memory->frame_block;
+    uintptr_t end = begin + pool_block_bytes(memory->frame_block);
+    uintptr_t first = (begin + page - 1) / page * page;
+    uintptr_t last = end / page * page;
+    if (first < last) {
+        (void)madvise((void *)first, last - first, MADV_DONTNEED);
+    }
 }
 
 nghttp2_mem memory_calls(struct memory *memory)

@@ -16,8 +16,13 @@ struct pool;
 
 struct memory {
     struct pool *pool;
-    size_t bytes; /* that the library has */
+    size_t bytes;      /* that the library has */
+    void *frame_block; /* of them, where it makes its frames; NULL: not known */
 };
 
 /* The allocator that the library calls. */
 nghttp2_mem memory_calls(struct memory *memory);
+
+/* Gives the system back what is written only while frames are made: most of what an idle conn has.
+ * Only when the library has nothing to send; its pages come back, as zeros, when they are used. */
+void memory_rest(struct memory *memory);

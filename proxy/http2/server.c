@@ -27,6 +27,7 @@ struct http2_server {
     struct framer framer;
     enum drain_step drain;
     bool is_greeted; /* the client's SETTINGS have come */
+    bool is_rested;  /* idle for a while */
     uint64_t requests;
     struct deadline deadline;
     struct loop_post post_reap;
@@ -227,6 +228,12 @@ static void on_deadline(void *self)
         end_server(server, ENDING_LINGER, FAULT_TIMEOUT_HEADER);
         return;
     }
+    if (framer->lane_count == 0 && !server->is_rested) {
+        server->is_rested = true;
+        framer_rest(framer);
+        arm(server);
+        return;
+    }
     if (framer->lane_count == 0) {
         (void)nghttp2_session_terminate_session(framer->library, NGHTTP2_NO_ERROR);
         framer_flush_last(framer);
@@ -247,7 +254,10 @@ static void arm(struct http2_server *server)
     } else if (!server->is_greeted || framer->meter.in_block || framer->is_failed) {
         after_ms = settings->header_ms;
     } else if (framer->lane_count == 0) {
-        after_ms = settings->idle_ms;
+        bool is_long = settings->idle_ms > 2 * H2_REST_MS;
+        uint64_t rest_ms = is_long ? H2_REST_MS : 0;
+        server->is_rested = server->is_rested || !is_long;
+        after_ms = server->is_rested ? settings->idle_ms - rest_ms : rest_ms;
     }
     deadline_arm(&server->deadline, server->start.loop, after_ms, on_deadline, server);
 }
@@ -420,6 +430,7 @@ static void on_head(struct lane *lane)
     struct http2_server *server = served->server;
     struct exchange *exchange = lane->exchange;
     deadline_disarm(&server->deadline);
+    server->is_rested = false;
     uint64_t most = server->start.settings->requests_per_conn;
     if (most > 0 && server->requests >= most) {
         drain_server(server);
