@@ -344,7 +344,7 @@ static void flush(void *self)
         return;
     }
     stream_send_end(stream);
-    if (stream->phase == PHASE_LINGERING && stream->has_ended) {
+    if (stream->phase == PHASE_LINGERING && stream->has_ended && stream->resets_after == 0) {
         stream_close(stream);
         return;
     }
@@ -450,6 +450,11 @@ bool stream_has_unsent(const struct stream *stream)
 bool stream_is_stalled(const struct stream *stream)
 {
     return !stream->is_writable;
+}
+
+uint64_t stream_written_bytes(const struct stream *stream)
+{
+    return stream->sent_bytes + buffer_len(&stream->tx);
 }
 
 uint64_t stream_sent_bytes(const struct stream *stream)
