@@ -54,6 +54,7 @@ struct stream {
     bool is_finishing;     /* end the sending side when tx is empty */
     bool is_finished;      /* FIN was sent */
     bool is_unsendable;    /* the peer takes no more; what it sent before can still be read */
+    bool was_reset;        /* a send was told of it: no end that is read later is an orderly one */
     bool is_parked;        /* a handshake waits for the keyholder's answer */
     struct watch watch;
     struct loop_post post_flush;

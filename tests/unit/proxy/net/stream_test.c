@@ -213,6 +213,32 @@ static void reports_a_reset(void **state)
     }
 }
 
+/* The socket tells of a reset only once. A body that ends with its conn must not look complete
+ * because it was a send that was told. */
+static void a_reset_that_a_write_has_met_is_no_end_for_the_reader(void **state)
+{
+    struct rig *rig = *state;
+    for (int i = 0; i < 2; i++) {
+        open_pair(rig, false);
+        rig->server.read_room = 0;
+        rig->client.to_send = SLICE("half");
+        end_send(&rig->client);
+        (void)rig_run(rig, 50, NULL);
+        stream_reset(rig->client.stream);
+        rig->client.stream = NULL;
+        (void)rig_run(rig, 50, NULL);
+        rig->server.to_send = pattern(i == 0 ? 100 : BULK_BYTES); /* gathered, or sent at once */
+        end_send(&rig->server);
+        (void)rig_run(rig, 50, NULL);
+        rig->server.read_room = 100;
+        end_read(&rig->server);
+        assert_true(rig_run(rig, LIMIT_MS, server_failed));
+        assert_true(got_is(&rig->server, SLICE("half")));
+        assert_false(rig->server.has_end);
+        assert_int_equal(rig->server.failure, STREAM_RESET);
+    }
+}
+
 static void finds_the_reset_that_came_with_the_last_bytes(void **state)
 {
     struct rig *rig = *state;
@@ -576,6 +602,7 @@ int main(void)
         STREAM_TEST(finds_the_end_that_came_with_the_last_bytes),
         STREAM_TEST(reports_a_missing_close_notify_after_the_bytes),
         STREAM_TEST(reports_a_reset),
+        STREAM_TEST(a_reset_that_a_write_has_met_is_no_end_for_the_reader),
         STREAM_TEST(finds_the_reset_that_came_with_the_last_bytes),
         STREAM_TEST(finds_the_reset_that_came_with_half_a_hello),
         STREAM_TEST(refuses_a_record_that_was_changed),
