@@ -49,6 +49,7 @@ struct http1_server {
     bool is_last;      /* close after this exchange */
     bool is_continued; /* 100 (Continue) was sent, or nobody asked for it */
     uint64_t requests;
+    uint64_t written_before; /* to the stream, when the exchange began */
     uint64_t head_began_us;
     struct deadline deadline;
     uint64_t rate_received; /* counters at the last check */
@@ -85,7 +86,12 @@ static void end_exchange(struct http1_server *server, enum fault_code fault)
     exchange->driver->on_responded(exchange, fault);
 }
 
-enum ending { ENDING_LINGER, ENDING_CLOSE, ENDING_RESET };
+enum ending {
+    ENDING_LINGER,
+    ENDING_CLOSE,
+    ENDING_CUT, /* a reset, once the client has the responses before this one */
+    ENDING_RESET,
+};
 
 static void end_server(struct http1_server *server, enum ending how, enum fault_code fault)
 {
@@ -102,6 +108,9 @@ static void end_server(struct http1_server *server, enum ending how, enum fault_
         break;
     case ENDING_CLOSE:
         stream_close(stream);
+        break;
+    case ENDING_CUT:
+        stream_reset_after(stream, server->written_before);
         break;
     case ENDING_RESET:
         stream_reset(stream);
@@ -233,6 +242,7 @@ static struct exchange *open_exchange(struct http1_server *server)
     exchange->began_us = server->head_began_us;
     server->exchange = exchange;
     server->requests++;
+    server->written_before = stream_written_bytes(server->stream);
     server->tx = TX_NONE;
     server->rate_received = 0;
     server->rate_sent = 0;
@@ -482,7 +492,7 @@ static void finish_response(struct http1_server *server)
 
 static void cut_response(struct http1_server *server)
 {
-    end_server(server, ENDING_RESET, sender_cut_fault(&server->exchange->response_body));
+    end_server(server, ENDING_CUT, sender_cut_fault(&server->exchange->response_body));
 }
 
 static void pump_out(struct http1_server *server)
@@ -554,7 +564,7 @@ static void respond(struct responder *responder)
     };
     server->is_last = server->is_last || is_unread || http1_response_ends_conn(response, &sending);
     if (sender_stage_response(&server->sender, response, &sending) != FAULT_NONE) {
-        end_server(server, ENDING_RESET, FAULT_INTERNAL);
+        end_server(server, ENDING_CUT, FAULT_INTERNAL);
         return;
     }
     server->tx = TX_BODY;
@@ -577,7 +587,7 @@ static void abandon(struct responder *responder)
     exchange->responder = NULL;
     body_detach_producer(&exchange->request_body);
     body_detach_consumer(&exchange->response_body);
-    end_server(server, ENDING_RESET, FAULT_NONE);
+    end_server(server, ENDING_CUT, FAULT_NONE);
 }
 
 static struct stream *detach(struct responder *responder, struct buffer *rest)

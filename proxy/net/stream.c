@@ -154,7 +154,7 @@ static enum status received(struct stream *stream, ssize_t got, size_t room, siz
         return STATUS_OK;
     }
     if (got == 0) {
-        return STATUS_END;
+        return stream->was_reset ? stream_break(stream, STREAM_RESET, "") : STATUS_END;
     }
     if (errno == EAGAIN || errno == EINTR) {
         stream->is_readable = errno == EINTR;
@@ -228,9 +228,12 @@ static enum status send_both(struct stream *stream, slice more, size_t *taken)
         return STATUS_AGAIN;
     }
     if (sent < 0) {
-        /* The peer may have answered before it closed: reading goes on until it says so. */
+        /* The peer may have answered before it closed: reading goes on until it says so. A socket
+         * tells of a reset once; whoever reads afterwards finds an end that looks orderly. EPIPE is
+         * of a conn that had ended before, or was told already. */
         stream->is_unsendable = true;
         stream->is_readable = true;
+        stream->was_reset = stream->was_reset || errno != EPIPE;
         return STATUS_BROKEN;
     }
     size_t left = (size_t)sent;
@@ -344,7 +347,7 @@ static void flush(void *self)
         return;
     }
     stream_send_end(stream);
-    if (stream->phase == PHASE_LINGERING && stream->has_ended) {
+    if (stream->phase == PHASE_LINGERING && stream->has_ended && stream->resets_after == 0) {
         stream_close(stream);
         return;
     }
@@ -450,6 +453,11 @@ bool stream_has_unsent(const struct stream *stream)
 bool stream_is_stalled(const struct stream *stream)
 {
     return !stream->is_writable;
+}
+
+uint64_t stream_written_bytes(const struct stream *stream)
+{
+    return stream->sent_bytes + buffer_len(&stream->tx);
 }
 
 uint64_t stream_sent_bytes(const struct stream *stream)

@@ -114,8 +114,13 @@ void stream_linger(struct stream *stream);
 /* Closes now; what is still unsent gets one attempt. */
 void stream_close(struct stream *stream);
 
-/* Closes with a reset: the peer must not take what it has for complete. */
+/* Closes with a reset: the peer must not take what it has for complete. What is unsent is lost. */
 void stream_reset(struct stream *stream);
+
+/* The same, but not before the peer has the first `written` bytes (of stream_written_bytes): what
+ * was complete before the part that was cut is not lost with it. Waits for as long as the peer goes
+ * on taking, a minute at most. */
+void stream_reset_after(struct stream *stream, uint64_t written);
 
 /* True while written bytes have not left. */
 bool stream_has_unsent(const struct stream *stream);
@@ -123,6 +128,9 @@ bool stream_has_unsent(const struct stream *stream);
 /* True while the socket takes no more: its peer is behind. Bytes that only gather until the end of
  * the turn do not count. */
 bool stream_is_stalled(const struct stream *stream);
+
+/* Bytes for the socket since the stream began, those that have not left included. */
+uint64_t stream_written_bytes(const struct stream *stream);
 
 /* Bytes that the socket took since the stream began. */
 uint64_t stream_sent_bytes(const struct stream *stream);

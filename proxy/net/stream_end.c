@@ -1,7 +1,7 @@
 /* proxy/net/stream_end.c
  *
  * How a stream ends: the sending side first (finish), then, when the owner has left, with patience
- * (linger), at once (close) or without a word (reset).
+ * (linger), at once (close) or without a word (reset, and with some patience reset_after).
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -12,8 +12,9 @@
 #include "proxy/net/stream_state.h"
 
 enum {
-    LINGER_SEND_MS = 10000, /* while the rest is still leaving: each time some of it must */
-    LINGER_SENDS_MAX = 6,
+    LINGER_SEND_MS = 10000, /* while the rest is still leaving: in each such time some of it must */
+    LINGER_MOST_MS = 60000,
+    RESET_LOOK_MS = 100, /* no event tells that a peer has acknowledged */
 };
 
 void stream_finish(struct stream *stream)
@@ -28,16 +29,39 @@ void stream_finish(struct stream *stream)
     loop_post_flush(stream->loop, &stream->post_flush);
 }
 
+/* Whether to wait for one more look, when the peer's side had `acknowledged` at this one. Looks are
+ * counted too: a loop that is freed fires all deadlines, and its clock stands still. */
+static bool has_patience(struct stream *stream, uint64_t acknowledged, uint32_t look_ms)
+{
+    uint32_t now_ms = (uint32_t)loop_now_ms(stream->loop);
+    if ((uint32_t)acknowledged != stream->linger_acknowledged) {
+        stream->linger_acknowledged = (uint32_t)acknowledged;
+        stream->linger_moved_ms = now_ms;
+    }
+    return now_ms - stream->linger_moved_ms < LINGER_SEND_MS &&
+           stream->linger_looks++ < LINGER_MOST_MS / look_ms;
+}
+
 static void on_linger_deadline(void *self)
 {
     struct stream *stream = self;
-    bool is_moving = (uint32_t)stream->sent_bytes != stream->linger_sent_bytes;
-    if (!buffer_is_empty(&stream->tx) && is_moving && stream->linger_sends++ < LINGER_SENDS_MAX) {
-        stream->linger_sent_bytes = (uint32_t)stream->sent_bytes;
+    uint64_t acknowledged = stream_acknowledged_bytes(stream);
+    if (!buffer_is_empty(&stream->tx) && has_patience(stream, acknowledged, LINGER_SEND_MS)) {
         deadline_arm(&stream->later, stream->loop, LINGER_SEND_MS, on_linger_deadline, stream);
         return;
     }
     stream_close(stream);
+}
+
+static void on_reset_deadline(void *self)
+{
+    struct stream *stream = self;
+    uint64_t acknowledged = stream_acknowledged_bytes(stream);
+    if (acknowledged < stream->resets_after && has_patience(stream, acknowledged, RESET_LOOK_MS)) {
+        deadline_arm(&stream->later, stream->loop, RESET_LOOK_MS, on_reset_deadline, stream);
+        return;
+    }
+    stream_reset(stream);
 }
 
 /* A lingering stream has said all: what is left is to hear the peer's end. */
@@ -97,6 +121,21 @@ void stream_set_linger(struct stream *stream, uint64_t linger_ms)
     stream->linger_ms = linger_ms > 0 ? (uint32_t)linger_ms : 1; /* a deadline of 0 never comes */
 }
 
+static void begin_lingering(struct stream *stream, bool has_rest)
+{
+    if (has_rest) {
+        stream->holds_loop = true;
+        loop_hold(stream->loop);
+    }
+    stream->phase = PHASE_LINGERING;
+    stream->events = NULL;
+    stream->linger_acknowledged = (uint32_t)stream_acknowledged_bytes(stream);
+    stream->linger_moved_ms = (uint32_t)loop_now_ms(stream->loop);
+    if (stream->is_readable) {
+        loop_post(stream->loop, &stream->post_step);
+    }
+}
+
 void stream_linger(struct stream *stream)
 {
     if (stream->failure != STREAM_FINE || stream->phase != PHASE_OPEN) {
@@ -104,18 +143,9 @@ void stream_linger(struct stream *stream)
         return;
     }
     stream_finish(stream);
-    if (stream->is_finishing && !stream->is_finished) {
-        stream->holds_loop = true;
-        loop_hold(stream->loop);
-    }
-    stream->phase = PHASE_LINGERING;
-    stream->events = NULL;
-    stream->linger_sent_bytes = (uint32_t)stream->sent_bytes;
+    begin_lingering(stream, stream->is_finishing && !stream->is_finished);
     uint64_t patience_ms = stream->is_finished ? stream->linger_ms : LINGER_SEND_MS;
     deadline_arm(&stream->later, stream->loop, patience_ms, on_linger_deadline, stream);
-    if (stream->is_readable) {
-        loop_post(stream->loop, &stream->post_step);
-    }
 }
 
 void stream_refuse_in_clear(struct stream *stream, slice bytes)
@@ -177,4 +207,17 @@ void stream_reset(struct stream *stream)
     const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
     (void)setsockopt(stream->descriptor, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
     release(stream);
+}
+
+void stream_reset_after(struct stream *stream, uint64_t written)
+{
+    bool can_send = stream->failure == STREAM_FINE && stream->phase == PHASE_OPEN &&
+                    !stream->is_unsendable && !stream->is_finishing;
+    if (!can_send || stream_acknowledged_bytes(stream) >= written) {
+        stream_reset(stream);
+        return;
+    }
+    stream->resets_after = written;
+    begin_lingering(stream, true);
+    deadline_arm(&stream->later, stream->loop, RESET_LOOK_MS, on_reset_deadline, stream);
 }

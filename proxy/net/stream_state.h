@@ -33,26 +33,29 @@ struct stream {
     struct buffer tx;      /* to be sent */
     struct tls_view *view; /* during one TLS read or handshake step; else NULL */
     uint64_t sent_bytes;
+    uint64_t resets_after; /* lingering: a reset ends it when the peer has that many; 0: a FIN */
     const char *reason;
     int descriptor;
     uint32_t bulk_bytes; /* written since the last pause */
     uint32_t bulk_at_ms; /* when the last write was: record sizes start small after a pause */
     uint32_t linger_ms;  /* for the peer to read the last bytes */
-    uint32_t linger_sent_bytes; /* the low bits of sent_bytes at the last look */
+    uint32_t linger_acknowledged; /* what the peer had at the last look, the low bits */
+    uint32_t linger_moved_ms;     /* when a look found that it had taken more */
     enum stream_phase phase;
     enum stream_failure failure;
-    uint8_t linger_sends; /* how often its deadline was put off */
-    bool has_ended;       /* lingering: the peer sends no more */
-    bool holds_loop;      /* lingering with unsent bytes (loop_hold) */
-    bool is_readable;     /* the socket may have bytes: edge-triggered events tell only once */
-    bool is_writable;     /* the socket took everything last time */
-    bool has_more;        /* another full record follows at once: the kernel may wait for it */
-    bool has_hangup;      /* a FIN or an error waits behind the bytes */
-    bool wants_writable;  /* a write was cut short */
-    bool is_finishing;    /* end the sending side when tx is empty */
-    bool is_finished;     /* FIN was sent */
-    bool is_unsendable;   /* the peer takes no more; what it sent before can still be read */
-    bool is_parked;       /* a handshake waits for the keyholder's answer */
+    uint16_t linger_looks; /* how often its deadline was put off */
+    bool has_ended;        /* lingering: the peer sends no more */
+    bool holds_loop;       /* lingering with unsent bytes (loop_hold) */
+    bool is_readable;      /* the socket may have bytes: edge-triggered events tell only once */
+    bool is_writable;      /* the socket took everything last time */
+    bool has_more;         /* another full record follows at once: the kernel may wait for it */
+    bool has_hangup;       /* a FIN or an error waits behind the bytes */
+    bool wants_writable;   /* a write was cut short */
+    bool is_finishing;     /* end the sending side when tx is empty */
+    bool is_finished;      /* FIN was sent */
+    bool is_unsendable;    /* the peer takes no more; what it sent before can still be read */
+    bool was_reset;        /* a send was told of it: no end that is read later is an orderly one */
+    bool is_parked;        /* a handshake waits for the keyholder's answer */
     struct watch watch;
     struct loop_post post_flush;
     struct loop_post post_step; /* goes on with a parked handshake; at the end: frees */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "proxy/admin/local_socket.h"
+#include "proxy/net/stream.h"
 
 /* Open to every local user, as a loopback address is: who connects is mostly another user than ours
  * (0660 would shut out a front proxy that is not in our group). The folder's mode limits it. */
@@ -25,6 +26,7 @@ struct listen_address {
 struct listen_sockets {
     size_t count;
     size_t workers;
+    uint64_t dead_peer_ms;
     struct listen_address *addresses; /* count */
     int *descriptors;                 /* workers × count; -1: none */
 };
@@ -155,6 +157,8 @@ static enum status open_tcp(struct listen_sockets *sockets, size_t index,
             return STATUS_SYS;
         }
         *slot_of(sockets, worker, index) = descriptor;
+        /* Conns inherit them when the kernel accepts, which it does before any worker runs. */
+        stream_set_tcp_options(descriptor, sockets->dead_peer_ms);
         if (listen(descriptor, SOMAXCONN) != 0) {
             return STATUS_SYS;
         }
@@ -276,6 +280,7 @@ enum status listen_sockets_open(struct listen_sockets **out, const struct config
         process_error_set(error, "out of memory");
         return STATUS_NOMEM;
     }
+    sockets->dead_peer_ms = config->timeouts.dead_peer_ms;
     enum status status = open_all(sockets, config, error);
     if (status != STATUS_OK) {
         listen_sockets_close(sockets);

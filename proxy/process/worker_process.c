@@ -13,6 +13,7 @@
 #include "proxy/process/worker_process.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@
 #include "proxy/process/channel.h"
 #include "proxy/process/log_settings.h"
 #include "proxy/process/memory_file.h"
+#include "proxy/process/memory_trim.h"
 #include "proxy/process/role.h"
 #include "proxy/process/slots.h"
 #include "proxy/process/spawn.h"
@@ -37,6 +39,7 @@ struct worker {
     struct loop *loop;
     struct watch channel;
     struct deadline tick;
+    struct memory_trim trim;
     struct counters *counters;
     struct bundle *bundle;
     struct config *config;
@@ -99,6 +102,10 @@ static void on_tick(void *self)
         worker_keys_tick(worker->keys);
     }
     count_dropped_lines(worker);
+    uint64_t conns = counter_get(worker->counters, COUNTER_CONNS_OPEN);
+    if (memory_trim_is_due(&worker->trim, conns, loop_now_ms(worker->loop))) {
+        (void)malloc_trim(0);
+    }
 }
 
 /* ---- what the master sends ---- */

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#include "proxy/net/stream.h"
 #include "proxy/relay/client_conn.h"
 #include "proxy/relay/relay_tunnel.h"
 
@@ -79,7 +78,6 @@ enum status entry_open(struct entry *entry, const int *descriptors, size_t count
         return STATUS_NOMEM;
     }
     for (size_t i = 0; i < count; i++) {
-        stream_set_tcp_options(descriptors[i], entry->shared->config->timeouts.dead_peer_ms);
         enum status status = listener_open(&entry->listeners[i], entry->shared->loop,
                                            descriptors[i], &listener_events, entry);
         if (status != STATUS_OK) {

@@ -620,6 +620,26 @@ def test_backend_that_resets_during_the_body_cuts_the_response(front):
     proxy.wait_event("access", path="/reset", fault="backend_truncated")
 
 
+@pytest.mark.parametrize("listener", ["plain", "web"])
+def test_cut_response_takes_no_earlier_one_with_it(front, listener):
+    """The reset that tells of the cut comes when the client has what was complete before."""
+    body = b"x" * 100_000
+
+    def one_whole_one_cut(conn):
+        if b"/whole" in conn.request():
+            conn.send(b"HTTP/1.1 200 OK\r\n\r\n" + body)
+        else:
+            conn.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+    proxy, _ = front(one_whole_one_cut)
+    with getattr(proxy, "tcp" if listener == "plain" else "tls")(listener) as conn:
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 10)
+        conn.send(get(b"/whole") + get(b"/cut"))
+        proxy.wait_event("access", path="/cut", fault="backend_truncated")
+        assert conn.response().body == body
+        with pytest.raises((EOFError, ConnectionResetError)):
+            conn.response()
+
+
 def test_curl_agrees_about_all_of_it(front):
     """A well-known client over TLS: keep-alive, several requests, verified certificate."""
     proxy, _ = front(echo_path)

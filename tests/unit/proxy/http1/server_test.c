@@ -499,6 +499,45 @@ static void a_cut_response_can_be_told_from_a_complete_one(void **state)
     }
 }
 
+/* The reset that cuts a response would take with it what the client has not read yet. */
+static void a_cut_response_takes_no_earlier_one_with_it(void **state)
+{
+    (void)state;
+    enum { BODY_BYTES = 200000 };
+    static char body[BODY_BYTES];
+    memset(body, 'b', sizeof(body));
+    struct stage stage;
+    stage_init(&stage);
+    stage.fake.answers_at_once = false;
+    stage.client.is_deaf = true;
+    const int room = 32 * 1024;
+    (void)setsockopt(stage.client.descriptor, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+    say(&stage, "GET /1 HTTP/1.1\r\nhost: h\r\n\r\nGET /2 HTTP/1.1\r\nhost: h\r\n\r\n");
+    const struct framing whole = {.kind = FRAMING_LENGTH, .length = BODY_BYTES};
+    struct exchange *exchange = &stage.fake.last->exchange;
+    fake_respond(stage.fake.last, 200, &whole);
+    for (size_t put = 0; put < BODY_BYTES;) {
+        put += fake_put(&exchange->response_body, body + put, BODY_BYTES - put);
+        if (put == BODY_BYTES) {
+            body_end(&exchange->response_body);
+        }
+        body_offer(&exchange->response_body);
+        settle(&stage);
+    }
+    expect_told(&stage, "request GET /1\nresponded none\nrequest GET /2\n");
+    exchange = &stage.fake.last->exchange;
+    fake_respond(stage.fake.last, 200, &whole);
+    body_cut(&exchange->response_body, FAULT_BACKEND_TRUNCATED);
+    body_offer(&exchange->response_body);
+    settle(&stage);
+    expect_told(&stage, "responded backend_truncated\nclosed none\n");
+    stage.client.is_deaf = false;
+    turns_until(&stage.turns, peer_has_ended, &stage.client);
+    assert_true(stage.client.was_reset);
+    assert_true(stage.client.heard > BODY_BYTES);
+    stage_fini(&stage);
+}
+
 /* ---- interim responses ---- */
 
 static void interim_responses_come_before_the_final_one(void **state)
@@ -839,6 +878,7 @@ int main(void)
         cmocka_unit_test(the_driver_may_abandon_in_any_call),
         cmocka_unit_test(a_body_that_breaks_the_rules_after_the_response_began_resets),
         cmocka_unit_test(a_cut_response_can_be_told_from_a_complete_one),
+        cmocka_unit_test(a_cut_response_takes_no_earlier_one_with_it),
         cmocka_unit_test(interim_responses_come_before_the_final_one),
         cmocka_unit_test(a_client_of_http10_gets_no_interim_response),
         cmocka_unit_test(a_tunnel_ends_when_both_sides_have_the_client_first),

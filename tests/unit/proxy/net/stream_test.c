@@ -213,6 +213,32 @@ static void reports_a_reset(void **state)
     }
 }
 
+/* The socket tells of a reset only once. A body that ends with its conn must not look complete
+ * because it was a send that was told. */
+static void a_reset_that_a_write_has_met_is_no_end_for_the_reader(void **state)
+{
+    struct rig *rig = *state;
+    for (int i = 0; i < 2; i++) {
+        open_pair(rig, false);
+        rig->server.read_room = 0;
+        rig->client.to_send = SLICE("half");
+        end_send(&rig->client);
+        (void)rig_run(rig, 50, NULL);
+        stream_reset(rig->client.stream);
+        rig->client.stream = NULL;
+        (void)rig_run(rig, 50, NULL);
+        rig->server.to_send = pattern(i == 0 ? 100 : BULK_BYTES); /* gathered, or sent at once */
+        end_send(&rig->server);
+        (void)rig_run(rig, 50, NULL);
+        rig->server.read_room = 100;
+        end_read(&rig->server);
+        assert_true(rig_run(rig, LIMIT_MS, server_failed));
+        assert_true(got_is(&rig->server, SLICE("half")));
+        assert_false(rig->server.has_end);
+        assert_int_equal(rig->server.failure, STREAM_RESET);
+    }
+}
+
 static void finds_the_reset_that_came_with_the_last_bytes(void **state)
 {
     struct rig *rig = *state;
@@ -458,6 +484,62 @@ static void lingers_while_the_peer_still_floods(void **state)
     }
 }
 
+/* What a writer was given before it was cut arrives, the reset comes behind it, and the peer's own
+ * end in between changes nothing. */
+static void resets_only_after_what_must_arrive(void **state)
+{
+    struct rig *rig = *state;
+    for (int i = 0; i < 4; i++) {
+        open_pair(rig, i % 2 != 0);
+        rig->client.read_room = 0;
+        rig->server.to_send = pattern(BULK_BYTES);
+        end_send(&rig->server);
+        size_t first = BULK_BYTES - rig->server.to_send.len;
+        uint64_t written = stream_written_bytes(rig->server.stream);
+        size_t taken = 0;
+        (void)!stream_write(rig->server.stream, SLICE("cut off"), &taken);
+        stream_reset_after(rig->server.stream, written);
+        rig->server.stream = NULL;
+        if (i < 2) {
+            stream_finish(rig->client.stream);
+        }
+        (void)rig_run(rig, 500, NULL);
+        assert_int_equal(rig->client.fails, 0);
+        assert_true(loop_is_held(rig->loop));
+        rig->client.read_room = 9000;
+        end_read(&rig->client);
+        assert_true(rig_run(rig, LIMIT_MS, client_over));
+        assert_true(rig->client.got_len >= first);
+        assert_memory_equal(rig->client.got, pattern(first).at, first);
+        assert_false(rig->client.has_end);
+        assert_int_equal(rig->client.failure, STREAM_RESET);
+        assert_false(loop_is_held(rig->loop));
+    }
+}
+
+static void resets_at_once_when_nothing_must_arrive(void **state)
+{
+    struct rig *rig = *state;
+    for (int has_arrived = 0; has_arrived < 2; has_arrived++) {
+        open_pair(rig, false);
+        uint64_t written = 0;
+        if (has_arrived) {
+            rig->server.to_send = SLICE("first");
+            end_send(&rig->server);
+            (void)rig_run(rig, 100, NULL);
+            written = stream_written_bytes(rig->server.stream);
+        }
+        rig->server.to_send = pattern(200000);
+        end_send(&rig->server);
+        stream_reset_after(rig->server.stream, written);
+        rig->server.stream = NULL;
+        assert_false(loop_is_held(rig->loop));
+        assert_true(rig_run(rig, LIMIT_MS, client_failed));
+        assert_int_equal(rig->client.failure, STREAM_RESET);
+        assert_true(rig->client.got_len < 200000);
+    }
+}
+
 static void connect_end(struct rig *rig, const void *address, socklen_t len)
 {
     if (rig->client.stream != NULL) {
@@ -520,6 +602,7 @@ int main(void)
         STREAM_TEST(finds_the_end_that_came_with_the_last_bytes),
         STREAM_TEST(reports_a_missing_close_notify_after_the_bytes),
         STREAM_TEST(reports_a_reset),
+        STREAM_TEST(a_reset_that_a_write_has_met_is_no_end_for_the_reader),
         STREAM_TEST(finds_the_reset_that_came_with_the_last_bytes),
         STREAM_TEST(finds_the_reset_that_came_with_half_a_hello),
         STREAM_TEST(refuses_a_record_that_was_changed),
@@ -533,6 +616,8 @@ int main(void)
         STREAM_TEST(lingers_until_a_slow_reader_has_it_all),
         STREAM_TEST(lingers_no_longer_than_its_owner_says),
         STREAM_TEST(lingers_while_the_peer_still_floods),
+        STREAM_TEST(resets_only_after_what_must_arrive),
+        STREAM_TEST(resets_at_once_when_nothing_must_arrive),
         STREAM_TEST(tells_how_connecting_went),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

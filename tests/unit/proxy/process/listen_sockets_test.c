@@ -3,6 +3,8 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -59,6 +61,46 @@ static void opens_one_socket_a_worker_on_one_chosen_port(void **state)
     listen_sockets_close(sockets);
 }
 
+static int option_of(int descriptor, int level, int name)
+{
+    int value = 0;
+    socklen_t len = sizeof(value);
+    assert_int_equal(getsockopt(descriptor, level, name, &value, &len), 0);
+    return value;
+}
+
+/* Without the first, the end of a response waits for the client's delayed acknowledgement; without
+ * the others, the conn of a client whose network is gone stays for hours. A conn that came before
+ * any worker did is no exception. */
+static void conns_do_not_hold_back_and_notice_dead_peers(void **state)
+{
+    (void)state;
+    struct config_address address = loopback(0);
+    struct config_listener listener = {.name = "web", .addresses = &address, .address_count = 1};
+    struct config config = {
+        .listeners = &listener, .listener_count = 1, .timeouts = {.dead_peer_ms = 24000}};
+    struct listen_sockets *sockets = NULL;
+    struct process_error error;
+    assert_int_equal(listen_sockets_open(&sockets, &config, 1, &error), STATUS_OK);
+    int listening = listen_sockets_of_worker(sockets, 0)[0];
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                             .sin_port = htons((uint16_t)port_of(listening))};
+    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(client, (struct sockaddr *)&to, sizeof(to)), 0);
+    int accepted = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+    assert_true(accepted >= 0);
+    assert_int_equal(option_of(accepted, IPPROTO_TCP, TCP_NODELAY), 1);
+    assert_int_equal(option_of(accepted, SOL_SOCKET, SO_KEEPALIVE), 1);
+    assert_int_equal(option_of(accepted, IPPROTO_TCP, TCP_USER_TIMEOUT), 24000);
+    assert_int_equal(option_of(accepted, IPPROTO_TCP, TCP_KEEPIDLE), 12);
+    assert_int_equal(option_of(accepted, IPPROTO_TCP, TCP_KEEPINTVL), 4);
+    assert_int_equal(option_of(accepted, IPPROTO_TCP, TCP_KEEPCNT), 3);
+    (void)close(accepted);
+    (void)close(client);
+    listen_sockets_close(sockets);
+}
+
 static void does_not_share_a_port_that_somebody_listens_on(void **state)
 {
     (void)state;
@@ -100,6 +142,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(opens_one_socket_a_worker_on_one_chosen_port),
+        cmocka_unit_test(conns_do_not_hold_back_and_notice_dead_peers),
         cmocka_unit_test(does_not_share_a_port_that_somebody_listens_on),
         cmocka_unit_test(shares_one_unix_socket_and_removes_its_path),
     };

@@ -12,38 +12,6 @@
 
 #define GET "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
-static int option_of(int descriptor, int level, int name)
-{
-    int value = 0;
-    socklen_t len = sizeof(value);
-    assert_int_equal(getsockopt(descriptor, level, name, &value, &len), 0);
-    return value;
-}
-
-/* Without the first, the end of a response waits for the client's delayed acknowledgement; without
- * the others, the conn of a client whose network is gone stays for hours. */
-static void accepted_conns_do_not_hold_back_and_notice_dead_peers(void **state)
-{
-    (void)state;
-    struct relay_rig rig;
-    relay_rig_init(&rig, "timeouts: {dead_peer: 24s}\n");
-    const int off = 0;
-    assert_int_equal(setsockopt(rig.listening, IPPROTO_TCP, TCP_NODELAY, &off, sizeof(off)), 0);
-    relay_rig_open(&rig);
-    int client = peer_connect_to(rig.port);
-    int accepted = accept4(rig.listening, NULL, NULL, SOCK_CLOEXEC);
-    assert_true(accepted >= 0);
-    assert_int_equal(option_of(accepted, IPPROTO_TCP, TCP_NODELAY), 1);
-    assert_int_equal(option_of(accepted, SOL_SOCKET, SO_KEEPALIVE), 1);
-    assert_int_equal(option_of(accepted, IPPROTO_TCP, TCP_USER_TIMEOUT), 24000);
-    assert_int_equal(option_of(accepted, IPPROTO_TCP, TCP_KEEPIDLE), 12);
-    assert_int_equal(option_of(accepted, IPPROTO_TCP, TCP_KEEPINTVL), 4);
-    assert_int_equal(option_of(accepted, IPPROTO_TCP, TCP_KEEPCNT), 3);
-    (void)close(accepted);
-    (void)close(client);
-    relay_rig_fini(&rig);
-}
-
 static void limits_of_the_configuration_hold_for_its_conns(void **state)
 {
     (void)state;
@@ -145,7 +113,6 @@ static void a_redirect_listener_answers_by_itself(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(accepted_conns_do_not_hold_back_and_notice_dead_peers),
         cmocka_unit_test(limits_of_the_configuration_hold_for_its_conns),
         cmocka_unit_test(its_codecs_get_the_limits_of_the_configuration),
         cmocka_unit_test(a_conn_that_says_nothing_is_closed_and_counted),
