@@ -49,7 +49,7 @@ static void its_codecs_get_the_limits_of_the_configuration(void **state)
         uint32_t streams;
         uint64_t buffer_bytes;
     } rows[] = {
-        {"", 100, 2097152},
+        {"", 100, 4194304},
         {"limits: {streams: 7, connection_buffer_bytes: 256KiB}\n", 7, 262144},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
