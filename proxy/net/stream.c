@@ -171,14 +171,6 @@ enum status stream_receive(struct stream *stream, char *at, size_t room, size_t 
                : STATUS_AGAIN;
 }
 
-enum status stream_receive_into(struct stream *stream, const struct iovec places[2], size_t *moved)
-{
-    size_t room = places[0].iov_len + places[1].iov_len;
-    *moved = 0;
-    return stream->is_readable ? received(stream, readv(stream->descriptor, places, 2), room, moved)
-                               : STATUS_AGAIN;
-}
-
 enum status stream_unread(struct stream *stream, slice bytes)
 {
     assert_always(buffer_is_empty(&stream->rx));
@@ -219,9 +211,8 @@ static enum status send_both(struct stream *stream, slice more, size_t *taken)
     bool has_both = held.len > 0 && more.len > 0;
     const struct iovec *only = held.len > 0 ? &parts[0] : &parts[1];
     const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-    int flags = MSG_NOSIGNAL | (stream->has_more ? MSG_MORE : 0);
-    ssize_t sent = has_both ? sendmsg(stream->descriptor, &message, flags)
-                            : send(stream->descriptor, only->iov_base, only->iov_len, flags);
+    ssize_t sent = has_both ? sendmsg(stream->descriptor, &message, MSG_NOSIGNAL)
+                            : send(stream->descriptor, only->iov_base, only->iov_len, MSG_NOSIGNAL);
     *taken = 0;
     if (sent < 0 && (errno == EAGAIN || errno == EINTR)) {
         stream->is_writable = errno == EINTR;
@@ -261,19 +252,6 @@ bool stream_queue(struct stream *stream, slice bytes)
     }
     loop_post_flush(stream->loop, &stream->post_flush);
     return true;
-}
-
-bool stream_queue_or_send(struct stream *stream, slice bytes)
-{
-    bool is_large = bytes.len >= DIRECT_SEND_BYTES;
-    if (is_large && stream->phase == PHASE_OPEN && stream->is_writable && !stream->is_unsendable) {
-        size_t taken = 0;
-        if (send_both(stream, bytes, &taken) == STATUS_BROKEN) {
-            return false;
-        }
-        bytes = slice_from(bytes, taken);
-    }
-    return bytes.len == 0 || stream_queue(stream, bytes);
 }
 
 static enum status write_plain(struct stream *stream, slice bytes, size_t *taken)

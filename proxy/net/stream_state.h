@@ -8,7 +8,6 @@
 #pragma once
 
 #include <openssl/ssl.h>
-#include <sys/uio.h>
 
 #include "proxy/net/buffer.h"
 #include "proxy/net/stream.h"
@@ -48,7 +47,6 @@ struct stream {
     bool holds_loop;       /* lingering with unsent bytes (loop_hold) */
     bool is_readable;      /* the socket may have bytes: edge-triggered events tell only once */
     bool is_writable;      /* the socket took everything last time */
-    bool has_more;         /* another full record follows at once: the kernel may wait for it */
     bool has_hangup;       /* a FIN or an error waits behind the bytes */
     bool wants_writable;   /* a write was cut short */
     bool is_finishing;     /* end the sending side when tx is empty */
@@ -69,15 +67,8 @@ struct stream {
 /* Receives from the socket. As stream_read. */
 enum status stream_receive(struct stream *stream, char *at, size_t room, size_t *moved);
 
-/* The same into two places, one after the other. */
-enum status stream_receive_into(struct stream *stream, const struct iovec places[2], size_t *moved);
-
 /* Queues raw bytes for the socket. False: the buffer is full or memory is out. */
 bool stream_queue(struct stream *stream, slice bytes);
-
-/* The same, but a whole record that nothing waits before leaves at once: one more system call costs
- * less than one more copy. */
-bool stream_queue_or_send(struct stream *stream, slice bytes);
 
 /* Sends what is queued, as far as the socket takes it: STATUS_OK, STATUS_AGAIN or STATUS_BROKEN. */
 MUST_CHECK enum status stream_send_rest(struct stream *stream);

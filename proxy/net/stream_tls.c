@@ -7,7 +7,7 @@
  *
  *   socket ─recv─► loop's scratch (view) ─┐                    ┌─► owner's room
  *                  rx: what was left over ┴─► BIO ─► SSL_read ─┘
- *   owner's bytes ─► SSL_write ─► BIO ─► tx ─flush─► socket
+ *   owner's bytes ─► SSL_write ─► BIO ─► tx ─flush, or when there is much─► socket
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -23,12 +23,15 @@
 
 enum {
     RECORD_PLAINTEXT_BYTES = 16 * 1024, /* RFC 8446 §5.1 */
-    RECORD_HEADER_BYTES = 5,
-    RECORD_OVERHEAD_BYTES = 64,    /* header, nonce, content type, tag: 22 to 29, rounded up */
-    RECORD_FIRST_BYTES = 4 * 1024, /* while a bulk answer begins: the first bytes can be */
-    BULK_AFTER_BYTES = 64 * 1024,  /* decrypted before a whole 16 KiB has crossed the path */
+    RECORD_OVERHEAD_BYTES = 29,         /* header, nonce, tag of TLS 1.2; 1.3 needs 22 */
+    RECORD_FIRST_BYTES = 4 * 1024,      /* while a bulk answer begins: the first bytes can be */
+    BULK_AFTER_BYTES = 64 * 1024,       /* decrypted before a whole 16 KiB has crossed the path */
     BULK_PAUSE_MS = 1000,
     ASYNC_RETRY_MS = 100,
+    /* Eight full records a call, in and out: fewer calls cost less, but what is copied and sealed
+     * must not fall out of the processor's cache between two steps. */
+    RECEIVE_MOST_BYTES = 8 * (RECORD_PLAINTEXT_BYTES + RECORD_OVERHEAD_BYTES),
+    SEND_AT_BYTES = 8 * RECORD_PLAINTEXT_BYTES,
 };
 
 /* What OpenSSL may read during one call: bytes received that stand in rx or in the loop's scratch,
@@ -36,36 +39,24 @@ enum {
 struct tls_view {
     slice bytes;
     struct buffer held; /* rx, as it was */
-    size_t hint;
+    size_t wanted;
 };
 
 /* ---- the BIO ---- */
 
-/* Small records come many to a call, through the scratch: a copy each, but few calls. */
+/* As many records as the reader has room for in one call, through the scratch: the copy of each to
+ * where OpenSSL wants it is from the processor's cache, and costs less than a call each. */
 static enum status receive_many(struct stream *stream)
 {
     size_t scratch_bytes = 0;
     char *scratch = loop_scratch(stream->loop, &scratch_bytes);
-    size_t hint = stream->view->hint;
-    size_t wanted = hint < scratch_bytes ? hint : scratch_bytes;
+    struct tls_view *view = stream->view;
+    size_t wanted = view->wanted > BUFFER_SMALL_BYTES ? view->wanted : BUFFER_SMALL_BYTES;
     size_t moved = 0;
-    enum status status = stream_receive(stream, scratch, wanted, &moved);
-    stream->view->bytes = (slice){scratch, moved};
-    return status;
-}
-
-/* In bulk each full record goes straight to where OpenSSL wants it, and the header of the next one
- * comes with it: a call each, but no copy, which costs more. */
-static enum status receive_record(struct stream *stream, char *at, size_t room, size_t *len)
-{
-    size_t scratch_bytes = 0;
-    char *scratch = loop_scratch(stream->loop, &scratch_bytes);
-    bool is_header = room <= RECORD_HEADER_BYTES;
-    const struct iovec places[2] = {{at, room}, {scratch, is_header ? 0 : RECORD_HEADER_BYTES}};
-    size_t moved = 0;
-    enum status status = stream_receive_into(stream, places, &moved);
-    *len = moved < room ? moved : room;
-    stream->view->bytes = (slice){scratch, moved - *len};
+    enum status status = stream_receive(
+        stream, scratch, wanted < RECEIVE_MOST_BYTES ? wanted : RECEIVE_MOST_BYTES, &moved);
+    view->wanted -= moved < view->wanted ? moved : view->wanted;
+    view->bytes = (slice){scratch, moved};
     return status;
 }
 
@@ -74,15 +65,12 @@ static int bio_read(BIO *bio, char *at, int room)
     struct stream *stream = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
     struct tls_view *view = stream->view;
-    size_t len = 0;
     if (view == NULL) {
         BIO_set_retry_read(bio); /* nobody reads now: a close that looks for the peer's answer */
         return -1;
     }
     if (view->bytes.len == 0) {
-        bool is_bulk = view->hint >= BUFFER_BULK_BYTES;
-        enum status status =
-            is_bulk ? receive_record(stream, at, (size_t)room, &len) : receive_many(stream);
+        enum status status = receive_many(stream);
         if (status == STATUS_AGAIN) {
             BIO_set_retry_read(bio);
             return -1;
@@ -90,11 +78,8 @@ static int bio_read(BIO *bio, char *at, int room)
         if (status != STATUS_OK) {
             return 0;
         }
-        if (is_bulk) {
-            return (int)len;
-        }
     }
-    len = view->bytes.len < (size_t)room ? view->bytes.len : (size_t)room;
+    size_t len = view->bytes.len < (size_t)room ? view->bytes.len : (size_t)room;
     memcpy(at, view->bytes.at, len);
     view->bytes = slice_from(view->bytes, len);
     return (int)len;
@@ -104,7 +89,7 @@ static int bio_write(BIO *bio, const char *at, int len)
 {
     struct stream *stream = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
-    return stream_queue_or_send(stream, (slice){at, (size_t)len}) ? len : -1;
+    return stream_queue(stream, (slice){at, (size_t)len}) ? len : -1;
 }
 
 static long bio_control(BIO *bio, int command, long number, void *pointer)
@@ -140,9 +125,12 @@ static BIO_METHOD *stream_bio_method(void)
 
 /* Between view_begin and view_end OpenSSL may read: first what an earlier read left in rx, then
  * the socket. */
-static void view_begin(struct stream *stream, struct tls_view *view, size_t hint)
+static void view_begin(struct stream *stream, struct tls_view *view, size_t wanted)
 {
-    *view = (struct tls_view){.bytes = buffer_bytes(&stream->rx), .held = stream->rx, .hint = hint};
+    size_t held = buffer_len(&stream->rx);
+    *view = (struct tls_view){.bytes = buffer_bytes(&stream->rx),
+                              .held = stream->rx,
+                              .wanted = wanted > held ? wanted - held : 0};
     stream->rx = (struct buffer){0};
     stream->view = view;
 }
@@ -349,10 +337,10 @@ enum status stream_tls_read(struct stream *stream, char *at, size_t room, size_t
     if (!stream->is_readable && buffer_is_empty(&stream->rx) && !SSL_has_pending(stream->ssl)) {
         return STATUS_AGAIN;
     }
-    /* Room for the overhead of the records that fill the owner's room, and for the rest of one. */
-    size_t hint = room + room / 256 + 512;
+    /* What fills the owner's room, if the records are full. */
+    size_t wanted = room + (room / RECORD_PLAINTEXT_BYTES + 1) * RECORD_OVERHEAD_BYTES;
     struct tls_view view;
-    view_begin(stream, &view, hint);
+    view_begin(stream, &view, wanted);
     enum status status = STATUS_OK;
     ERR_clear_error();
     while (*moved < room) {
@@ -401,24 +389,20 @@ enum status stream_tls_write(struct stream *stream, slice bytes, size_t *taken)
             stream->wants_writable = true;
             return STATUS_AGAIN;
         }
-        /* Full records leave by themselves while the socket takes them; all others gather. */
-        bool gathers = len < RECORD_PLAINTEXT_BYTES || !stream->is_writable;
-        if (gathers && !reserve_records(stream, rest.len)) {
+        if (!reserve_records(stream, rest.len)) {
             return stream_break(stream, STREAM_NO_MEMORY, "no_memory");
         }
         size_t written = 0;
-        stream->has_more = rest.len > len;
-        int result = SSL_write_ex(stream->ssl, rest.at, len, &written);
-        stream->has_more = false;
-        if (result != 1) {
+        if (SSL_write_ex(stream->ssl, rest.at, len, &written) != 1) {
             ERR_clear_error();
-            if (stream->is_unsendable) {
-                return STATUS_BROKEN; /* what the peer said before can still be read */
-            }
             return stream_break(stream, STREAM_RECORD_REFUSED, "write");
         }
         stream->bulk_bytes += stream->bulk_bytes < BULK_AFTER_BYTES ? (uint32_t)written : 0U;
         *taken += written;
+        bool is_much = buffer_len(&stream->tx) >= SEND_AT_BYTES;
+        if (is_much && stream->is_writable && stream_send_rest(stream) == STATUS_BROKEN) {
+            return STATUS_BROKEN; /* what the peer said before can still be read */
+        }
     }
     return STATUS_OK;
 }

@@ -151,6 +151,38 @@ static void gathers_small_writes_in_their_order(void **state)
     }
 }
 
+/* A whole body must not be sealed before its first byte leaves, and not fall out of the cache. */
+static void sends_bulk_before_all_of_it_is_written(void **state)
+{
+    struct rig *rig = *state;
+    open_pair(rig, true);
+    uint64_t before = stream_sent_bytes(rig->server.stream);
+    size_t taken = 0;
+    assert_int_equal(stream_write(rig->server.stream, pattern(100000), &taken), STATUS_OK);
+    assert_true(stream_sent_bytes(rig->server.stream) == before); /* gathers until the turn ends */
+    (void)!stream_write(rig->server.stream, pattern(100000), &taken);
+    assert_true(stream_sent_bytes(rig->server.stream) > before);
+}
+
+/* What is read too far has to be kept, and is copied once more. */
+static void receives_hardly_more_than_its_reader_has_room_for(void **state)
+{
+    struct rig *rig = *state;
+    open_pair(rig, true);
+    rig->client.read_room = 0;
+    rig->server.to_send = pattern(BULK_BYTES);
+    end_send(&rig->server);
+    (void)rig_run(rig, 100, NULL);
+    static const size_t rooms[] = {40000, 1000, 16384, 5000};
+    static char at[40000];
+    for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
+        size_t moved = 0;
+        assert_int_equal(stream_read(rig->client.stream, at, rooms[i], &moved), STATUS_OK);
+        assert_int_equal(moved, rooms[i]);
+        assert_true(buffer_len(&rig->client.stream->rx) <= BUFFER_SMALL_BYTES);
+    }
+}
+
 static void ends_each_direction_by_itself(void **state)
 {
     struct rig *rig = *state;
@@ -598,6 +630,8 @@ int main(void)
         STREAM_TEST(moves_every_byte_whatever_the_room),
         STREAM_TEST(holds_a_writer_back_until_a_slow_reader_reads),
         STREAM_TEST(gathers_small_writes_in_their_order),
+        STREAM_TEST(sends_bulk_before_all_of_it_is_written),
+        STREAM_TEST(receives_hardly_more_than_its_reader_has_room_for),
         STREAM_TEST(ends_each_direction_by_itself),
         STREAM_TEST(finds_the_end_that_came_with_the_last_bytes),
         STREAM_TEST(reports_a_missing_close_notify_after_the_bytes),
