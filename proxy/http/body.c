@@ -2,8 +2,11 @@
 #include "proxy/http/body.h"
 
 enum {
-    WISH_FIRST = BUFFER_RECORD_BYTES,
-    WISH_MOST = BUFFER_LARGE_BYTES,
+    RECORD_BYTES = 16 * 1024, /* plaintext of a full TLS record */
+    WISH_FIRST = RECORD_BYTES,
+    /* A read of bulk costs an acknowledgement and the waking of its sender, however much it
+     * brings: half as many of them were worth more than what falls out of the cache. */
+    WISH_MOST = BUFFER_HUGE_BYTES,
     WISH_FACTOR = 4,
     ROOM_LEAST = 1024, /* less is not worth a system call: wait until the consumer took some */
 };
@@ -60,6 +63,13 @@ void body_detach_producer(struct body *body)
     body_attach_producer(body, NULL, NULL);
 }
 
+/* Whole records only: the rest of the block would become a small record behind each full body. */
+static size_t room_of(const struct body *body)
+{
+    size_t most = body->bytes.size - body->bytes.size % RECORD_BYTES;
+    return most > body->bytes.end ? most - body->bytes.end : 0;
+}
+
 char *body_room(struct body *body, size_t *room)
 {
     *room = 0;
@@ -73,24 +83,26 @@ char *body_room(struct body *body, size_t *room)
         *room = SIZE_MAX;
         return NULL;
     }
-    if (buffer_room(&body->bytes) < ROOM_LEAST) {
+    if (room_of(body) < ROOM_LEAST) {
         return NULL;
     }
-    *room = buffer_room(&body->bytes);
+    *room = room_of(body);
     return buffer_room_at(&body->bytes);
 }
 
 void body_filled(struct body *body, size_t bytes)
 {
-    bool was_full = bytes == buffer_room(&body->bytes);
+    bool was_full = bytes == room_of(body);
     bool was_little = bytes < body->wish / (WISH_FACTOR * WISH_FACTOR);
     buffer_commit(&body->bytes, bytes);
     count(body, (int64_t)bytes);
     body->moved_in += bytes;
     if (was_full && body->wish < WISH_MOST) {
-        body->wish = body->wish < BUFFER_BULK_BYTES ? BUFFER_BULK_BYTES : BUFFER_LARGE_BYTES;
+        uint32_t more = body->wish * WISH_FACTOR;
+        body->wish = more < WISH_MOST ? more : WISH_MOST;
     } else if (was_little && body->wish > WISH_FIRST) {
-        body->wish = body->wish > BUFFER_BULK_BYTES ? BUFFER_BULK_BYTES : BUFFER_RECORD_BYTES;
+        uint32_t less = body->wish / WISH_FACTOR;
+        body->wish = less > WISH_FIRST ? less : WISH_FIRST;
     }
     if (buffer_is_empty(&body->bytes)) {
         buffer_clear(&body->bytes, body->pool);
@@ -99,7 +111,8 @@ void body_filled(struct body *body, size_t bytes)
 
 size_t body_put(struct body *body, slice bytes)
 {
-    size_t room = BUFFER_LARGE_BYTES - buffer_len(&body->bytes);
+    size_t held = buffer_len(&body->bytes);
+    size_t room = held < BUFFER_LARGE_BYTES ? BUFFER_LARGE_BYTES - held : 0;
     size_t len = bytes.len < room ? bytes.len : room;
     if (len == 0 || !buffer_append(&body->bytes, body->pool, slice_first(bytes, len))) {
         return 0;

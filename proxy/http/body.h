@@ -72,8 +72,8 @@ void body_detach_producer(struct body *body);
 /* ---- producer ---- */
 
 /* Where to write next and how much; NULL: full, or the budget is used up (or memory is out: *room
- * is SIZE_MAX then). The
- * size adapts: it starts at a record and grows while fills are complete, to 256 KiB. */
+ * is SIZE_MAX then). The size adapts: it starts at a record and grows while fills are complete, to
+ * 512 KiB. */
 char *body_room(struct body *body, size_t *room);
 
 /* `bytes` of the room last given were written. */

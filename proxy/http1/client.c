@@ -394,7 +394,7 @@ static void pump_in(struct http1_client *client)
     if (client->is_pumping) {
         return;
     }
-    enum { STEPS_MAX = 16 }; /* of up to 256 KiB each: then others have their turn */
+    enum { STEPS_MAX = 16 }; /* of up to 512 KiB each: then others have their turn */
     client->is_pumping = true;
     int steps = 0;
     while (client->stream != NULL && steps < STEPS_MAX && step_in(client)) {

@@ -442,7 +442,7 @@ static void pump_in(struct http1_server *server)
     if (server->is_pumping) {
         return;
     }
-    enum { STEPS_MAX = 16 }; /* of up to 256 KiB each: then others have their turn */
+    enum { STEPS_MAX = 16 }; /* of up to 512 KiB each: then others have their turn */
     server->is_pumping = true;
     int steps = 0;
     while (server->stream != NULL && steps < STEPS_MAX && step_in(server)) {

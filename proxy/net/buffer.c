@@ -3,13 +3,14 @@
 
 #include <stdlib.h>
 
-enum { CLASSES = 4 };
+enum { CLASSES = 5 };
 
 static const uint32_t class_bytes[CLASSES] = {BUFFER_SMALL_BYTES, BUFFER_RECORD_BYTES,
-                                              BUFFER_BULK_BYTES, BUFFER_LARGE_BYTES};
+                                              BUFFER_BULK_BYTES, BUFFER_LARGE_BYTES,
+                                              BUFFER_HUGE_BYTES};
 
-/* What the pool keeps at most of each class: less than 2 MiB in all. */
-static const size_t class_kept[CLASSES] = {64, 16, 4, 4};
+/* What the pool keeps at most of each class: less than 3 MiB in all. */
+static const size_t class_kept[CLASSES] = {64, 16, 4, 4, 2};
 
 struct block {
     struct block *next;
@@ -85,7 +86,7 @@ bool buffer_reserve(struct buffer *buffer, struct buffer_pool *pool, size_t byte
         buffer->end = (uint32_t)len;
         return true;
     }
-    if (bytes > BUFFER_LARGE_BYTES - len) {
+    if (bytes > BUFFER_HUGE_BYTES - len) {
         return false;
     }
     size_t class = class_for(len + bytes);

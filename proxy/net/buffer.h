@@ -23,6 +23,7 @@ enum {
     BUFFER_RECORD_BYTES = 17 * 1024, /* one full TLS record */
     BUFFER_BULK_BYTES = 68 * 1024,   /* four */
     BUFFER_LARGE_BYTES = 260 * 1024, /* sixteen hold 256 KiB of plaintext with 4 KiB to spare */
+    BUFFER_HUGE_BYTES = 512 * 1024,  /* plaintext alone */
 };
 
 struct buffer_pool;

@@ -542,7 +542,7 @@ static void a_response_that_nobody_takes_stays_with_the_server(void **state)
     }
     struct body *body = &stage.fake.last->exchange.response_body;
     assert_true(sent < BODY_BYTES);
-    assert_true(body->moved_in > 0 && body->moved_in <= BUFFER_LARGE_BYTES);
+    assert_true(body->moved_in > 0 && body->moved_in <= BUFFER_HUGE_BYTES);
     stage.fake.is_slow = false;
     for (int i = 0; i < 1000 && stage.fake.taken < BODY_BYTES; i++) {
         fake_on_response_bytes(stage.fake.last);

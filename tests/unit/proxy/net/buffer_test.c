@@ -37,8 +37,8 @@ static void takes_the_smallest_class_that_fits(void **state)
     } cases[] = {
         {1, BUFFER_SMALL_BYTES},     {BUFFER_SMALL_BYTES, BUFFER_SMALL_BYTES},
         {4097, BUFFER_RECORD_BYTES}, {BUFFER_RECORD_BYTES + 1, BUFFER_BULK_BYTES},
-        {69633, BUFFER_LARGE_BYTES}, {BUFFER_LARGE_BYTES, BUFFER_LARGE_BYTES},
-        {BUFFER_LARGE_BYTES + 1, 0}, {SIZE_MAX, 0},
+        {69633, BUFFER_LARGE_BYTES}, {BUFFER_LARGE_BYTES + 1, BUFFER_HUGE_BYTES},
+        {BUFFER_HUGE_BYTES + 1, 0},  {SIZE_MAX, 0},
     };
     struct buffer_pool *pool = buffer_pool_new();
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -65,7 +65,7 @@ static void grows_and_compacts_without_losing_a_byte(void **state)
             }
             buffer_commit(&buffer, add);
         } else {
-            assert_true(buffer_len(&buffer) + add > BUFFER_LARGE_BYTES);
+            assert_true(buffer_len(&buffer) + add > BUFFER_HUGE_BYTES);
         }
         size_t drop = step * 53 % 4500;
         drop = drop < buffer_len(&buffer) ? drop : buffer_len(&buffer);
