@@ -34,6 +34,9 @@ static enum receiver_result result_of(enum status status)
 enum receiver_result receiver_fill(struct receiver *receiver, struct stream *stream, size_t room,
                                    enum fault_code *fault)
 {
+    if (!stream_has_input(stream)) {
+        return RECEIVER_WAITS; /* asked after each exchange: not worth a block */
+    }
     enum { ROOM_LEAST = 512 }; /* a head that trickles does not need a larger block each time */
     bool has_room = !receiver_is_empty(receiver) && buffer_room(&receiver->in) >= ROOM_LEAST;
     if (!has_room && !buffer_reserve(&receiver->in, receiver->pool, room)) {

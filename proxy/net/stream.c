@@ -178,13 +178,19 @@ enum status stream_unread(struct stream *stream, slice bytes)
                                                                              : STATUS_NOMEM;
 }
 
+bool stream_has_input(const struct stream *stream)
+{
+    return stream->is_readable || !buffer_is_empty(&stream->rx) || stream->failure != STREAM_FINE ||
+           (stream->ssl != NULL && stream_tls_has_input(stream));
+}
+
 enum status stream_read(struct stream *stream, char *at, size_t room, size_t *moved)
 {
     *moved = 0;
     if (stream->failure != STREAM_FINE) {
         return STATUS_BROKEN;
     }
-    if (stream->phase != PHASE_OPEN || room == 0) {
+    if (stream->phase != PHASE_OPEN || room == 0 || !stream_has_input(stream)) {
         return STATUS_AGAIN;
     }
     if (stream->ssl != NULL) {

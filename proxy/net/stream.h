@@ -87,6 +87,9 @@ MUST_CHECK enum status stream_start_tls_client(struct stream *stream, struct tls
  * STATUS_END: the peer will send no more. STATUS_BROKEN: see stream_failure. */
 MUST_CHECK enum status stream_read(struct stream *stream, char *at, size_t room, size_t *moved);
 
+/* False: a read would say STATUS_AGAIN, and that without asking the socket. */
+bool stream_has_input(const struct stream *stream);
+
 /* Calls on_readable in the next turn, whether or not anything new has come: for a new owner, or
  * one that stopped although there was more. */
 void stream_read_later(struct stream *stream);

@@ -53,6 +53,7 @@ struct stream {
     bool is_finished;      /* FIN was sent */
     bool is_unsendable;    /* the peer takes no more; what it sent before can still be read */
     bool was_reset;        /* a send was told of it: no end that is read later is an orderly one */
+    bool keeps_buffers;    /* OpenSSL does, until the last record of this call */
     bool is_parked;        /* a handshake waits for the keyholder's answer */
     struct watch watch;
     struct loop_post post_flush;
@@ -88,6 +89,9 @@ void stream_discard(struct stream *stream);
 
 /* Goes on with the handshake; calls on_open or on_failed. */
 void stream_tls_step(struct stream *stream);
+
+/* As stream_has_input, of what OpenSSL holds. */
+bool stream_tls_has_input(const struct stream *stream);
 enum status stream_tls_read(struct stream *stream, char *at, size_t room, size_t *moved);
 enum status stream_tls_write(struct stream *stream, slice bytes, size_t *taken);
 

@@ -23,9 +23,10 @@
 
 enum {
     RECORD_PLAINTEXT_BYTES = 16 * 1024, /* RFC 8446 §5.1 */
-    RECORD_OVERHEAD_BYTES = 29,         /* header, nonce, tag of TLS 1.2; 1.3 needs 22 */
-    RECORD_FIRST_BYTES = 4 * 1024,      /* while a bulk answer begins: the first bytes can be */
-    BULK_AFTER_BYTES = 64 * 1024,       /* decrypted before a whole 16 KiB has crossed the path */
+    RECORD_HEADER_BYTES = 5,
+    RECORD_OVERHEAD_BYTES = 29,    /* header, nonce, tag of TLS 1.2; 1.3 needs 22 */
+    RECORD_FIRST_BYTES = 4 * 1024, /* while a bulk answer begins: the first bytes can be */
+    BULK_AFTER_BYTES = 64 * 1024,  /* decrypted before a whole 16 KiB has crossed the path */
     BULK_PAUSE_MS = 1000,
     ASYNC_RETRY_MS = 100,
     /* Eight full records a call, in and out: fewer calls cost less, but what is copied and sealed
@@ -41,6 +42,15 @@ struct tls_view {
     struct buffer held; /* rx, as it was */
     size_t wanted;
 };
+
+/* OpenSSL tells of a failure by what stands in the thread's queue of errors, so it has to be empty
+ * before a call. It nearly always is, and looking costs a quarter of clearing. */
+static void forget_errors(void)
+{
+    if (ERR_peek_error() != 0) {
+        ERR_clear_error();
+    }
+}
 
 /* ---- the BIO ---- */
 
@@ -329,22 +339,52 @@ static enum status read_result(struct stream *stream, int result)
     return stream_break(stream, is_truncated ? STREAM_TRUNCATED : STREAM_RECORD_REFUSED, reason);
 }
 
+bool stream_tls_has_input(const struct stream *stream)
+{
+    bool has_close_notify = (SSL_get_shutdown(stream->ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
+    return has_close_notify || SSL_has_pending(stream->ssl);
+}
+
+/* Nothing is left that another SSL_read could look at: asking would cost as much as a record. */
+static bool is_drained(const struct stream *stream)
+{
+    return !stream->is_readable && stream->view->bytes.len == 0 && !SSL_has_pending(stream->ssl);
+}
+
+/* Another record stands behind the next one, as far as its header tells. Between two records the
+ * view begins with a header; where it does not, the answer is wrong and does no harm. */
+static bool has_two_records(const struct tls_view *view)
+{
+    const unsigned char *at = (const unsigned char *)view->bytes.at;
+    return view->bytes.len > RECORD_HEADER_BYTES &&
+           view->bytes.len > RECORD_HEADER_BYTES + (size_t)(at[3] << 8 | at[4]);
+}
+
+/* OpenSSL gives its buffer back after each record, for conns that fall idle. Between records that
+ * follow one another that is an allocation each for nothing. */
+static void keep_buffers(struct stream *stream, bool is_kept)
+{
+    if (is_kept != stream->keeps_buffers) {
+        stream->keeps_buffers = is_kept;
+        (void)(is_kept ? SSL_clear_mode(stream->ssl, SSL_MODE_RELEASE_BUFFERS)
+                       : SSL_set_mode(stream->ssl, SSL_MODE_RELEASE_BUFFERS));
+    }
+}
+
 enum status stream_tls_read(struct stream *stream, char *at, size_t room, size_t *moved)
 {
     if ((SSL_get_shutdown(stream->ssl) & SSL_RECEIVED_SHUTDOWN) != 0) {
         return STATUS_END; /* close_notify came with the bytes that were read last */
     }
-    if (!stream->is_readable && buffer_is_empty(&stream->rx) && !SSL_has_pending(stream->ssl)) {
-        return STATUS_AGAIN;
-    }
     /* What fills the owner's room, if the records are full. */
     size_t wanted = room + (room / RECORD_PLAINTEXT_BYTES + 1) * RECORD_OVERHEAD_BYTES;
     struct tls_view view;
     view_begin(stream, &view, wanted);
-    enum status status = STATUS_OK;
-    ERR_clear_error();
-    while (*moved < room) {
+    enum status status = STATUS_AGAIN;
+    forget_errors();
+    while (*moved < room && !is_drained(stream)) {
         size_t got = 0;
+        keep_buffers(stream, has_two_records(&view));
         int result = SSL_read_ex(stream->ssl, at + *moved, room - *moved, &got);
         if (result != 1) {
             status = read_result(stream, result);
@@ -352,6 +392,7 @@ enum status stream_tls_read(struct stream *stream, char *at, size_t room, size_t
         }
         *moved += got;
     }
+    keep_buffers(stream, false);
     if (!view_end(stream, &view)) {
         return stream_break(stream, STREAM_NO_MEMORY, "no_memory");
     }
@@ -380,7 +421,7 @@ static bool reserve_records(struct stream *stream, size_t len)
 
 enum status stream_tls_write(struct stream *stream, slice bytes, size_t *taken)
 {
-    ERR_clear_error();
+    forget_errors();
     while (*taken < bytes.len) {
         slice rest = slice_from(bytes, *taken);
         size_t limit = record_limit(stream, rest.len);
@@ -393,6 +434,7 @@ enum status stream_tls_write(struct stream *stream, slice bytes, size_t *taken)
             return stream_break(stream, STREAM_NO_MEMORY, "no_memory");
         }
         size_t written = 0;
+        keep_buffers(stream, rest.len > len);
         if (SSL_write_ex(stream->ssl, rest.at, len, &written) != 1) {
             ERR_clear_error();
             return stream_break(stream, STREAM_RECORD_REFUSED, "write");

@@ -164,6 +164,34 @@ static void sends_bulk_before_all_of_it_is_written(void **state)
     assert_true(stream_sent_bytes(rig->server.stream) > before);
 }
 
+static void says_whether_a_read_would_find_anything(void **state)
+{
+    struct rig *rig = *state;
+    char at[4096];
+    size_t moved = 0;
+    for (int is_tls = 0; is_tls < 2; is_tls++) {
+        open_pair(rig, is_tls != 0);
+        rig->client.read_room = 0;
+        (void)rig_run(rig, 20, NULL);
+        while (stream_read(rig->client.stream, at, sizeof(at), &moved) == STATUS_OK) {
+        }
+        assert_false(stream_has_input(rig->client.stream));
+        rig->server.to_send = SLICE("some bytes");
+        rig->server.finishes = true;
+        end_send(&rig->server);
+        (void)rig_run(rig, 50, NULL);
+        assert_true(stream_has_input(rig->client.stream));
+        assert_int_equal(stream_read(rig->client.stream, at, 4, &moved), STATUS_OK);
+        assert_true(stream_has_input(rig->client.stream)); /* the rest of the record */
+        assert_int_equal(stream_read(rig->client.stream, at, sizeof(at), &moved), STATUS_OK);
+        assert_int_equal(moved, 6);
+        assert_true(stream_has_input(rig->client.stream)); /* the end */
+        assert_int_equal(stream_read(rig->client.stream, at, 4, &moved), STATUS_END);
+        assert_true(stream_has_input(rig->client.stream)); /* told as often as asked */
+        assert_int_equal(stream_read(rig->client.stream, at, 4, &moved), STATUS_END);
+    }
+}
+
 /* What is read too far has to be kept, and is copied once more. */
 static void receives_hardly_more_than_its_reader_has_room_for(void **state)
 {
@@ -180,6 +208,8 @@ static void receives_hardly_more_than_its_reader_has_room_for(void **state)
         assert_int_equal(stream_read(rig->client.stream, at, rooms[i], &moved), STATUS_OK);
         assert_int_equal(moved, rooms[i]);
         assert_true(buffer_len(&rig->client.stream->rx) <= BUFFER_SMALL_BYTES);
+        /* Kept only between the records of one call. */
+        assert_true((SSL_get_mode(rig->client.stream->ssl) & SSL_MODE_RELEASE_BUFFERS) != 0);
     }
 }
 
@@ -632,6 +662,7 @@ int main(void)
         STREAM_TEST(gathers_small_writes_in_their_order),
         STREAM_TEST(sends_bulk_before_all_of_it_is_written),
         STREAM_TEST(receives_hardly_more_than_its_reader_has_room_for),
+        STREAM_TEST(says_whether_a_read_would_find_anything),
         STREAM_TEST(ends_each_direction_by_itself),
         STREAM_TEST(finds_the_end_that_came_with_the_last_bytes),
         STREAM_TEST(reports_a_missing_close_notify_after_the_bytes),
