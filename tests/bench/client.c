@@ -116,6 +116,26 @@ ssize_t client_write(struct client *client, const void *bytes, size_t len)
     return is_waiting(client, result) ? 0 : -1;
 }
 
+bool client_gather(struct client *client)
+{
+    enum { GATHERED_MAX = 32 * 1024 };
+    BIO *gather = BIO_new(BIO_f_buffer());
+    if (gather == NULL || BIO_set_write_buffer_size(gather, GATHERED_MAX) != 1) {
+        BIO_free(gather);
+        return false;
+    }
+    BIO *socket = SSL_get_wbio(client->ssl);
+    (void)BIO_up_ref(socket);
+    SSL_set0_wbio(client->ssl, BIO_push(gather, socket));
+    return true;
+}
+
+bool client_flush(struct client *client)
+{
+    ERR_clear_error();
+    return BIO_flush(SSL_get_wbio(client->ssl)) == 1;
+}
+
 void client_want_write(struct client *client, bool wants)
 {
     if (wants == client->wants_write) {

@@ -55,6 +55,12 @@ ssize_t client_read(struct client *client, void *bytes, size_t room);
 /* Bytes written, 0 when the socket is full, -1 when the connection is over. */
 ssize_t client_write(struct client *client, const void *bytes, size_t len);
 
+/* From here on written records wait for client_flush. False: out of memory. */
+bool client_gather(struct client *client);
+
+/* Sends what was gathered, in one system call. False: the socket did not take all of it. */
+bool client_flush(struct client *client);
+
 /* Asks for on_ready when the socket can be written, or no longer. */
 void client_want_write(struct client *client, bool wants);
 
