@@ -452,6 +452,18 @@ void framer_wake(struct framer *framer)
 
 /* ---- receiving ---- */
 
+/* A conn that brings much is read in large pieces, as a body is. */
+static void adapt_wish(struct framer *framer, size_t moved, size_t room)
+{
+    if (moved == room) {
+        framer->wish = framer->wish < BUFFER_BULK_BYTES ? BUFFER_BULK_BYTES : BUFFER_LARGE_BYTES;
+    } else if (moved < BUFFER_SMALL_BYTES) {
+        framer->wish = BUFFER_SMALL_BYTES;
+    } else if (moved < BUFFER_RECORD_BYTES) {
+        framer->wish = BUFFER_RECORD_BYTES;
+    }
+}
+
 /* True: more may be there. */
 static bool read_once(struct framer *framer, struct buffer *in)
 {
@@ -465,10 +477,7 @@ static bool read_once(struct framer *framer, struct buffer *in)
         over(framer, status == STATUS_END ? FAULT_CLIENT_GONE : FAULT_CLIENT_RESET);
         return false;
     }
-    bool was_full = moved == room;
-    framer->wish = was_full                     ? BUFFER_BULK_BYTES
-                   : moved > BUFFER_SMALL_BYTES ? BUFFER_RECORD_BYTES
-                                                : BUFFER_SMALL_BYTES;
+    adapt_wish(framer, moved, room);
     framer->read_at_ms = loop_now_ms(framer->loop);
     slice bytes = {buffer_room_at(in), moved};
     if (meter_take(&framer->meter, bytes, framer->read_at_ms) != FAULT_NONE) {
