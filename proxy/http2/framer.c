@@ -274,7 +274,6 @@ static int on_invalid_frame(nghttp2_session *library, const nghttp2_frame *frame
     struct framer *framer = framer_of(self);
     /* A peer can have streams reset by us as well as by itself. */
     meter_charge_reset(&framer->meter);
-    framer->saw_invalid = true;
     return 0;
 }
 
@@ -285,6 +284,10 @@ static int on_frame_sent(nghttp2_session *library, const nghttp2_frame *frame, v
     if (frame->hd.type == NGHTTP2_RST_STREAM) {
         remember_reset(framer, frame->hd.stream_id);
         return 0;
+    }
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR &&
+        framer->fault == FAULT_NONE) {
+        framer->fault = FAULT_H2_PROTOCOL; /* the library has found it out by itself */
     }
     bool has_flag = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
     if (!has_flag || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) {
@@ -421,7 +424,7 @@ static void flush(void *self)
         }
         if (was_empty) {
             if (is_done(framer)) {
-                over(framer, framer->saw_invalid ? FAULT_H2_PROTOCOL : FAULT_NONE);
+                over(framer, FAULT_NONE);
             }
             return;
         }

@@ -76,7 +76,6 @@ struct framer {
     bool is_over;
     bool is_failed;        /* GOAWAY with an error was made; the end follows its sending */
     enum fault_code fault; /* why */
-    bool saw_invalid;      /* a frame that the library refused: it may end the conn for it */
     uint64_t read_at_ms;   /* when bytes came last */
     uint32_t wish;         /* how much to read at once */
     struct loop_post post_flush;
