@@ -431,6 +431,10 @@ static void on_head(struct lane *lane)
         lane_send_from(lane, &exchange->request_body);
     }
     exchange->driver->on_response(exchange);
+    bool was_refused = exchange->request->upgrade.len > 0 && !asked->is_tunnel;
+    if (was_refused && lane->exchange != NULL) {
+        lane_send_from(lane, &exchange->request_body); /* nothing but its end */
+    }
 }
 
 /* A length that differs is a response that was cut, or worse. */
