@@ -52,7 +52,8 @@ static inline bool buffer_is_empty(const struct buffer *buffer)
 /* The bytes in hand; valid until the next non-const call. */
 static inline slice buffer_bytes(const struct buffer *buffer)
 {
-    return (slice){buffer->base + buffer->start, buffer->end - buffer->start};
+    const char *base = buffer->base != NULL ? buffer->base : ""; /* NULL + 0 is not defined */
+    return (slice){base + buffer->start, buffer->end - buffer->start};
 }
 
 /* Makes room for at least `bytes` more at the end, moving what is in hand to the start of its
