@@ -297,8 +297,8 @@ static inline void staged_on_request_failed(struct exchange *exchange, enum faul
 
 static inline void staged_on_requester_done(struct exchange *exchange)
 {
-    struct staged *staged = staged_of(exchange);
-    assert_always(exchange->requester == NULL && staged->has_response && !staged->is_over);
+    struct staged *staged = staged_of(exchange); /* over already, if it was abandoned just now */
+    assert_always(exchange->requester == NULL && staged->has_response);
     assert_always(exchange->response_body.state != BODY_OPEN);
     staged_end_if_over(staged);
 }
