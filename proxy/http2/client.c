@@ -29,6 +29,7 @@ struct client_lane {
     struct lane lane;
     struct requester requester;
     struct http2_client *client;
+    struct pool *pool; /* where it comes from; the conn may be gone before it */
     struct list_link waiting;
     bool is_open;      /* the library has a stream for it */
     bool is_responded; /* the driver was told of the response */
@@ -71,7 +72,7 @@ static bool has_room(struct client_codec *codec)
 static void reap_lane(void *self)
 {
     struct client_lane *asked = self;
-    pool_give(loop_small_pool(asked->lane.framer->loop), asked);
+    pool_give(asked->pool, asked);
 }
 
 /* Harmless when repeated. */
@@ -373,13 +374,15 @@ static const struct requester_calls requester_calls = {
 static struct requester *requester(struct client_codec *codec)
 {
     struct http2_client *client = LIST_OBJECT(codec, struct http2_client, codec);
-    struct client_lane *asked = pool_take(loop_small_pool(client->start.loop), sizeof(*asked));
+    struct pool *pool = loop_small_pool(client->start.loop);
+    struct client_lane *asked = pool_take(pool, sizeof(*asked));
     if (asked == NULL) {
         return NULL;
     }
     *asked = (struct client_lane){0};
     asked->requester.calls = &requester_calls;
     asked->client = client;
+    asked->pool = pool;
     asked->lane.framer = &client->framer;
     asked->lane.is_closed = true; /* until the library has a stream for it */
     asked->lane.post_reap = (struct loop_post){.run = reap_lane, .self = asked};
