@@ -48,7 +48,7 @@ struct server {
     struct list busy;
     struct list gatherings; /* of struct gathering: dials that exchanges wait for */
     uint64_t idle_count;
-    bool is_multiplexed; /* its conns carry many exchanges: so it was, or so it will be at first */
+    bool is_multiplexed; /* its conns carry many exchanges: the last one did; at first, they may */
 };
 
 enum server_conn_state { SERVER_CONN_IDLE, SERVER_CONN_SHARED, SERVER_CONN_BUSY };
@@ -73,9 +73,11 @@ void server_fini(struct server *server);
  * become a tunnel, or to carry one. NULL: there is none, dial. */
 struct requester *server_take(struct server *server, bool is_tunnel);
 
-/* Makes an open stream an idle conn of this server. FAULT_NONE, or why not; then the stream is
+/* Makes an open stream an idle conn of this server. `is_tunnel`: it was dialled for a tunnel, and
+ * may speak what no other conn of the server does. FAULT_NONE, or why not; then the stream is
  * closed. */
-MUST_CHECK enum fault_code server_adopt(struct server *server, struct stream *stream);
+MUST_CHECK enum fault_code server_adopt(struct server *server, struct stream *stream,
+                                        bool is_tunnel);
 
 /* False when conns of this server serve one client each (it is told their address), so that idle
  * ones are never kept. */

@@ -2,6 +2,7 @@
 #include "proxy/upstream/server.h"
 
 #include "support/upstream_rig.h"
+#include "support/wire.h"
 
 struct stage {
     struct upstream_rig rig;
@@ -28,7 +29,7 @@ static struct requester *open_conn(struct stage *stage, struct peer *peer)
     int descriptor = peer_pair(peer);
     assert_int_equal(stream_adopt(&stream, stage->rig.turns.loop, descriptor, NULL, NULL),
                      STATUS_OK);
-    assert_int_equal(server_adopt(&stage->server, stream), FAULT_NONE);
+    assert_int_equal(server_adopt(&stage->server, stream, false), FAULT_NONE);
     struct requester *requester = server_take(&stage->server, false);
     assert_non_null(requester);
     return requester;
@@ -183,6 +184,139 @@ static void the_end_of_a_server_closes_busy_and_idle_conns(void **state)
     stage_fini(&stage);
 }
 
+/* ---- conns that exchanges share ---- */
+
+static void stage_init_shared(struct stage *stage)
+{
+    stage_init(stage);
+    stage->rig.servers[0].scheme = CONFIG_SCHEME_H2C;
+}
+
+static void send_on(struct stage *stage, struct requester *requester)
+{
+    struct fake_exchange *faked = upstream_rig_request(&stage->rig);
+    assert_non_null(requester);
+    requester->calls->request(requester, &faked->exchange);
+    upstream_rig_settle(&stage->rig);
+}
+
+static void say(struct stage *stage, struct peer *peer, const char *script)
+{
+    static struct wire_bytes bytes;
+    bytes.len = 0;
+    wire_write(&bytes, script);
+    assert_int_equal(peer_push(peer, bytes.at, bytes.len), bytes.len);
+    upstream_rig_settle(&stage->rig);
+}
+
+static void a_shared_conn_is_taken_until_it_is_full(void **state)
+{
+    (void)state;
+    struct stage stage;
+    struct peer peer;
+    stage_init_shared(&stage);
+    struct requester *first = open_conn(&stage, &peer);
+    send_on(&stage, first);
+    say(&stage, &peer, "settings 3=2\n");
+    assert_int_equal(stage.server.idle_count, 0);
+    send_on(&stage, server_take(&stage.server, false));
+    assert_null(server_take(&stage.server, false));
+    say(&stage, &peer, "headers 1 end :status=204\n");
+    upstream_rig_expect(&stage.rig, "response 204\n|end\ndone\n");
+    assert_int_equal(stage.server.idle_count, 0);
+    send_on(&stage, server_take(&stage.server, false));
+    assert_null(server_take(&stage.server, false));
+    say(&stage, &peer, "headers 3 end :status=204\nheaders 5 end :status=204\n");
+    upstream_rig_expect(&stage.rig, "response 204\n|end\ndone\nresponse 204\n|end\ndone\n");
+    assert_int_equal(stage.server.idle_count, 1);
+    assert_int_equal(stage.rig.conns_open, 1);
+    peer_fini(&peer);
+    stage_fini(&stage);
+}
+
+static void a_conn_that_says_goodbye_is_taken_no_more(void **state)
+{
+    (void)state;
+    struct stage stage;
+    struct peer peer;
+    stage_init_shared(&stage);
+    send_on(&stage, open_conn(&stage, &peer));
+    say(&stage, &peer, "settings\ngoaway 1 0\n");
+    assert_null(server_take(&stage.server, false));
+    assert_int_equal(stage.rig.conns_open, 1);
+    say(&stage, &peer, "headers 1 end :status=204\n");
+    upstream_rig_expect(&stage.rig, "response 204\n|end\ndone\n");
+    assert_int_equal(stage.rig.conns_open, 0);
+    peer_fini(&peer);
+    stage_fini(&stage);
+}
+
+static void a_shared_conn_that_names_its_client_serves_one_exchange(void **state)
+{
+    (void)state;
+    struct stage stage;
+    struct peer peer;
+    stage_init_shared(&stage);
+    stage.rig.config.proxy_protocol = CONFIG_PROXY_PROTOCOL_V2;
+    send_on(&stage, open_conn(&stage, &peer));
+    assert_null(server_take(&stage.server, false));
+    say(&stage, &peer, "settings\nheaders 1 end :status=204\n");
+    upstream_rig_expect(&stage.rig, "response 204\n|end\ndone\n");
+    assert_int_equal(stage.rig.conns_open, 0);
+    peer_fini(&peer);
+    stage_fini(&stage);
+}
+
+/* Where tunnels have conns of their own. Nothing of the clients of TLS is called here. */
+static void a_shared_conn_carries_no_tunnel_where_others_do(void **state)
+{
+    (void)state;
+    struct stage stage;
+    struct peer peer;
+    stage_init_shared(&stage);
+    send_on(&stage, open_conn(&stage, &peer));
+    say(&stage, &peer, "settings\n");
+    stage.server.tls_tunnel = (struct tls_client *)&stage;
+    assert_null(server_take(&stage.server, true));
+    stage.server.tls_tunnel = NULL;
+    struct requester *requester = server_take(&stage.server, true);
+    assert_non_null(requester);
+    requester->calls->abandon(requester);
+    say(&stage, &peer, "headers 1 end :status=204\n");
+    stage.rig.fake.told[0] = '\0';
+    peer_fini(&peer);
+    stage_fini(&stage);
+}
+
+static void a_server_is_what_its_last_conn_speaks(void **state)
+{
+    (void)state;
+    struct stage stage;
+    struct peer peers[3];
+    stage_init(&stage);
+    stage.server.is_multiplexed = true; /* as for https, before anything was agreed on */
+    struct requester *requester = open_conn(&stage, &peers[0]);
+    assert_false(stage.server.is_multiplexed);
+    requester->calls->abandon(requester);
+    stage.rig.servers[0].scheme = CONFIG_SCHEME_H2C;
+    requester = open_conn(&stage, &peers[1]);
+    assert_true(stage.server.is_multiplexed);
+    requester->calls->abandon(requester);
+    /* a conn for a tunnel may be offered another protocol, and says nothing of the others */
+    struct stream *stream = NULL;
+    stage.rig.servers[0].scheme = CONFIG_SCHEME_HTTP;
+    stage.server.tls_tunnel = (struct tls_client *)&stage;
+    int descriptor = peer_pair(&peers[2]);
+    assert_int_equal(stream_adopt(&stream, stage.rig.turns.loop, descriptor, NULL, NULL),
+                     STATUS_OK);
+    assert_int_equal(server_adopt(&stage.server, stream, true), FAULT_NONE);
+    assert_true(stage.server.is_multiplexed);
+    for (size_t i = 0; i < 3; i++) {
+        peer_fini(&peers[i]);
+    }
+    stage_fini(&stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +327,11 @@ int main(void)
         cmocka_unit_test(conns_without_a_deadline_leave_their_place),
         cmocka_unit_test(a_conn_that_names_its_client_serves_no_other),
         cmocka_unit_test(the_end_of_a_server_closes_busy_and_idle_conns),
+        cmocka_unit_test(a_shared_conn_is_taken_until_it_is_full),
+        cmocka_unit_test(a_conn_that_says_goodbye_is_taken_no_more),
+        cmocka_unit_test(a_shared_conn_that_names_its_client_serves_one_exchange),
+        cmocka_unit_test(a_shared_conn_carries_no_tunnel_where_others_do),
+        cmocka_unit_test(a_server_is_what_its_last_conn_speaks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
