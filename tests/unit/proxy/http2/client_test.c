@@ -43,7 +43,7 @@ static void on_closed(void *self)
     fake_tell(&stage->fake, "closed\n");
 }
 
-#define OFFER "settings 2=0 4=262144 6=4096\nwindow 0 4128769\n"
+#define OFFER "settings 2=0 4=32768 6=4096\nwindow 0 4128769\n"
 
 static void settle(struct stage *stage)
 {
@@ -537,18 +537,16 @@ static void what_nobody_takes_gives_no_credit_to_its_stream(void **state)
     struct fake_exchange *faked = ask(&stage);
     expect_heard(&stage, GET(1));
     say(&stage, "headers 1 :status=200\n");
-    for (int i = 0; i < 16; i++) {
-        say(&stage, "data 1 #16384\n");
-    }
+    say(&stage, "data 1 #16384\ndata 1 #16384\n");
     expect_heard(&stage, "");
-    assert_int_equal(faked->exchange.response_body.moved_in, H2_SERVER_WINDOW);
+    assert_int_equal(faked->exchange.response_body.moved_in, H2_SERVER_WINDOW_FIRST);
     ask(&stage);
     say(&stage, "headers 3 :status=200\ndata 3 end ok\n");
     stage.fake.is_slow = false;
     fake_on_response_bytes(faked);
     body_made_room(&faked->exchange.response_body);
     settle(&stage);
-    expect_heard(&stage, GET(3) "window 1 262144\n");
+    expect_heard(&stage, GET(3) "window 1 32768\nwindow 1 32768\n"); /* and as much to grow */
     say(&stage, "data 1 end bye\n");
     expect_told(&stage, "response 200\nresponse 200\nroom\ndone\n|end\nidle\ndone\n");
     stage_fini(&stage);
@@ -612,6 +610,20 @@ static void a_promised_place_is_taken(void **state)
     say(&stage, OK(1));
     expect_told(&stage, "response 200\nok|end\nidle\ndone\n");
     assert_true(has_room(&stage));
+    stage_fini(&stage);
+}
+
+/* The conn ends between the promise and the request. */
+static void a_promise_of_a_conn_that_has_ended_fails_at_once(void **state)
+{
+    (void)state;
+    static struct stage stage;
+    stage_init_greeted(&stage);
+    struct requester *requester = stage.codec->calls->requester(stage.codec);
+    stage.codec->calls->close(stage.codec);
+    requester->calls->request(requester, &make_request(&stage)->exchange);
+    settle(&stage);
+    expect_told(&stage, "closed\nfailed backend_reset unseen\n");
     stage_fini(&stage);
 }
 
@@ -1164,6 +1176,7 @@ int main(void)
         cmocka_unit_test(exchanges_share_the_conn_and_end_in_any_order),
         cmocka_unit_test(there_is_room_for_as_many_as_the_server_takes),
         cmocka_unit_test(a_promised_place_is_taken),
+        cmocka_unit_test(a_promise_of_a_conn_that_has_ended_fails_at_once),
         cmocka_unit_test(streams_that_became_too_many_wait),
         cmocka_unit_test(goodbye_ends_those_above_the_last_one),
         cmocka_unit_test(an_idle_conn_that_is_told_goodbye_is_closed),
