@@ -185,6 +185,67 @@ static void nobody_is_called_after_letting_go(void **state)
 
 #define BODY_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* ---- for producers with bytes of their own ---- */
+
+static void takes_bytes_up_to_the_largest_block(void **state)
+{
+    struct rig *rig = *state;
+    static char bytes[BUFFER_LARGE_BYTES + 100];
+    assert_int_equal(body_put(&rig->body, (slice){"hello", 5}), 5);
+    assert_int_equal(body_put(&rig->body, (slice){"", 0}), 0);
+    assert_int_equal(body_put(&rig->body, (slice){bytes, sizeof(bytes)}), BUFFER_LARGE_BYTES - 5);
+    assert_int_equal(body_put(&rig->body, (slice){bytes, 1}), 0);
+    assert_int_equal(rig->body.moved_in, BUFFER_LARGE_BYTES);
+    assert_true(slice_equal(slice_first(body_bytes(&rig->body), 5), SLICE("hello")));
+    rig->take = 100;
+    body_offer(&rig->body);
+    assert_int_equal(body_put(&rig->body, (slice){bytes, sizeof(bytes)}), 100);
+}
+
+/* ---- what several may hold together ---- */
+
+static void is_refused_room_when_the_budget_is_used_up(void **state)
+{
+    struct rig *rig = *state;
+    struct body_budget budget = {.limit = 100};
+    struct body other;
+    body_init(&other, rig->pool);
+    body_join_budget(&other, &budget);
+    assert_int_equal(body_put(&other, SLICE("0123456789")), 10);
+    body_join_budget(&rig->body, &budget);
+    assert_int_equal(budget.held, 10);
+    size_t filled = fill(rig); /* one may go above it, so that it is of use at all */
+    assert_true(filled > budget.limit);
+    assert_int_equal(budget.held, filled + 10);
+    body_take(&other, 10);
+    size_t room = 0;
+    assert_null(body_room(&other, &room));
+    assert_int_equal(room, 0);
+    assert_true(other.is_refused && budget.has_refused);
+    body_take(&rig->body, filled);
+    assert_int_equal(budget.held, 0);
+    assert_non_null(body_room(&other, &room));
+    assert_false(other.is_refused);
+    body_fini(&other);
+}
+
+static void a_budget_counts_what_its_bodies_hold(void **state)
+{
+    struct rig *rig = *state;
+    struct body_budget budget = {.limit = 1};
+    put(rig, SLICE("hello"));
+    body_join_budget(&rig->body, &budget);
+    assert_int_equal(budget.held, 5);
+    assert_int_equal(body_put(&rig->body, SLICE("more")), 4); /* is counted, and not refused */
+    assert_int_equal(budget.held, 9);
+    body_take(&rig->body, 3);
+    assert_int_equal(budget.held, 6);
+    body_leave_budget(&rig->body);
+    assert_int_equal(budget.held, 0);
+    body_take(&rig->body, 1);
+    assert_int_equal(budget.held, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +256,9 @@ int main(void)
         BODY_TEST(no_room_is_asked_for_after_the_end),
         BODY_TEST(the_first_end_counts),
         BODY_TEST(nobody_is_called_after_letting_go),
+        BODY_TEST(takes_bytes_up_to_the_largest_block),
+        BODY_TEST(is_refused_room_when_the_budget_is_used_up),
+        BODY_TEST(a_budget_counts_what_its_bodies_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
