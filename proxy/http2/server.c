@@ -337,8 +337,10 @@ static void on_lane_deadline(void *self)
 static void arm_lane(struct server_lane *served)
 {
     const struct server_settings *settings = served->server->start.settings;
+    /* Whether there is something to wait for is looked at when the time has come. */
+    bool is_sending = served->is_responded && !served->lane.is_sent;
     bool is_watched = settings->minimum_rate > 0 && is_rated(served) &&
-                      (!served->lane.is_in_ended || waits_for_reader(served));
+                      (!served->lane.is_in_ended || is_sending);
     deadline_arm(&served->deadline, served->server->start.loop,
                  is_watched ? settings->rate_grace_ms : 0, on_lane_deadline, served);
 }
