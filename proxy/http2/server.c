@@ -21,6 +21,16 @@ enum drain_step {
     DRAIN_LAST,    /* GOAWAY with the last id was sent */
 };
 
+/* What the conn waits for. */
+enum wait {
+    WAIT_NOTHING, /* of the conn: its streams have their own deadlines */
+    WAIT_GREETING,
+    WAIT_BLOCK, /* the rest of a header block */
+    WAIT_REQUEST,
+    WAIT_NOTICED, /* that the client has read the first GOAWAY */
+    WAIT_END,
+};
+
 struct http2_server {
     struct server_codec codec;
     struct server_codec_start start;
@@ -29,6 +39,8 @@ struct http2_server {
     bool is_greeted; /* the client's SETTINGS have come */
     bool is_rested;  /* idle for a while */
     uint64_t requests;
+    enum wait wait;       /* that the deadline is for */
+    uint32_t wait_stream; /* whose block, then */
     struct deadline deadline;
     struct loop_post post_reap;
 };
@@ -241,34 +253,69 @@ static void on_deadline(void *self)
     }
 }
 
-static void arm(struct http2_server *server)
+static enum wait wait_of(const struct http2_server *server)
 {
-    const struct server_settings *settings = server->start.settings;
     const struct framer *framer = &server->framer;
-    uint64_t after_ms = 0;
-    if (framer->stream == NULL) {
-        return;
-    }
     if (server->drain == DRAIN_NOTICED) {
-        after_ms = H2_GOAWAY_MS;
-    } else if (!server->is_greeted || framer->meter.in_block || framer->is_failed) {
-        after_ms = settings->header_ms;
-    } else if (framer->lane_count == 0) {
-        bool is_long = settings->idle_ms > 2 * H2_REST_MS;
-        uint64_t rest_ms = is_long ? H2_REST_MS : 0;
-        server->is_rested = server->is_rested || !is_long;
-        after_ms = server->is_rested ? settings->idle_ms - rest_ms : rest_ms;
+        return WAIT_NOTICED;
     }
-    deadline_arm(&server->deadline, server->start.loop, after_ms, on_deadline, server);
+    if (framer->is_failed) {
+        return WAIT_END;
+    }
+    if (!server->is_greeted) {
+        return WAIT_GREETING;
+    }
+    if (framer->meter.in_block) {
+        return WAIT_BLOCK;
+    }
+    return framer->lane_count == 0 ? WAIT_REQUEST : WAIT_NOTHING;
 }
 
-/* The state may be another one: but a deadline that runs is not put off by bytes. */
+/* First until the conn rests, if that is worth it, then for what is left. */
+static uint64_t idle_wait_ms(struct http2_server *server)
+{
+    uint64_t idle_ms = server->start.settings->idle_ms;
+    bool is_long = idle_ms > 2 * H2_REST_MS;
+    uint64_t rest_ms = is_long ? H2_REST_MS : 0;
+    server->is_rested = server->is_rested || !is_long;
+    return server->is_rested ? idle_ms - rest_ms : rest_ms;
+}
+
+static uint64_t wait_ms(struct http2_server *server)
+{
+    const struct server_settings *settings = server->start.settings;
+    switch (server->wait) {
+    case WAIT_GREETING:
+    case WAIT_BLOCK:
+    case WAIT_END:
+        return settings->header_ms;
+    case WAIT_REQUEST:
+        return idle_wait_ms(server);
+    case WAIT_NOTICED:
+        return H2_GOAWAY_MS;
+    case WAIT_NOTHING:
+    default:
+        return 0;
+    }
+}
+
+static void arm(struct http2_server *server)
+{
+    if (server->framer.stream == NULL) {
+        return;
+    }
+    server->wait = wait_of(server);
+    server->wait_stream = server->framer.meter.last_stream;
+    deadline_arm(&server->deadline, server->start.loop, wait_ms(server), on_deadline, server);
+}
+
+/* A deadline that runs is not put off by bytes, only by what they make of the conn. */
 static void on_read(struct framer *framer)
 {
     struct http2_server *server = server_of_framer(framer);
-    bool is_waiting = !server->is_greeted || framer->meter.in_block || framer->is_failed ||
-                      server->drain == DRAIN_NOTICED || framer->lane_count == 0;
-    if (is_waiting != deadline_is_armed(&server->deadline)) {
+    enum wait wait = wait_of(server);
+    bool is_other_block = wait == WAIT_BLOCK && server->wait_stream != framer->meter.last_stream;
+    if (wait != server->wait || is_other_block) {
         arm(server);
     }
 }
@@ -431,7 +478,6 @@ static void on_head(struct lane *lane)
     struct server_lane *served = served_of(lane);
     struct http2_server *server = served->server;
     struct exchange *exchange = lane->exchange;
-    deadline_disarm(&server->deadline);
     server->is_rested = false;
     uint64_t most = server->start.settings->requests_per_conn;
     if (most > 0 && server->requests >= most) {
