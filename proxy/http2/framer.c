@@ -290,7 +290,16 @@ static int on_frame_sent(nghttp2_session *library, const nghttp2_frame *frame, v
     struct framer *framer = framer_of(self);
     if (frame->hd.type == NGHTTP2_RST_STREAM) {
         remember_reset(framer, frame->hd.stream_id);
+        /* Content beyond a window, for which the library resets without telling anybody. Nobody
+         * sends it by mistake, and its bytes would pay for any number of resets. */
+        if (framer->is_server && frame->rst_stream.error_code == NGHTTP2_FLOW_CONTROL_ERROR) {
+            framer_fail(framer, NGHTTP2_FLOW_CONTROL_ERROR, FAULT_H2_PROTOCOL);
+            framer_read_later(framer);
+        }
         return 0;
+    }
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR) {
+        framer->saw_invalid = true; /* of some rules that are broken the library tells only so */
     }
     bool has_flag = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
     if (!has_flag || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) {

@@ -549,7 +549,9 @@ static void on_closed(struct lane *lane)
     if (exchange != NULL) {
         bool is_cut = lane->out != NULL && lane->out->state == BODY_CUT;
         bool is_whole = lane->is_sent && (lane->is_in_ended || lane->code == NGHTTP2_NO_ERROR);
-        enum fault_code fault = is_cut ? lane->out->fault : FAULT_CLIENT_RESET;
+        enum fault_code reset =
+            lane->code == NGHTTP2_FLOW_CONTROL_ERROR ? FAULT_H2_PROTOCOL : FAULT_CLIENT_RESET;
+        enum fault_code fault = is_cut ? lane->out->fault : reset;
         end_exchange(served, is_whole ? FAULT_NONE : fault);
     }
     struct http2_server *server = served->server;
