@@ -338,8 +338,11 @@ static int frame_data(nghttp2_session *library, nghttp2_frame *frame, const uint
     (void)buffer_append(&framer->out, pool, (slice){(const char *)header, DATA_HEADER_BYTES});
     (void)buffer_append(&framer->out, pool, bytes);
     if (len > 0) {
+        bool is_crumb = len < H2_CRUMB_BYTES && len < body_bytes(lane->out).len;
         body_take(lane->out, len);
-        meter_pay(&framer->meter);
+        if (!is_crumb) {
+            meter_pay(&framer->meter);
+        }
         lane_note(lane, LANE_TOOK);
     }
     return 0;

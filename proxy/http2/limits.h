@@ -18,6 +18,9 @@ enum {
     H2_PATIENCE_PER_S = 100,
     /* A frame that carries something pays for the WINDOW_UPDATE of its stream and of its conn. */
     H2_USEFUL_FRAME_PAYS = 2,
+    /* A frame of ours that is shorter than this, though there was more to send, is what a window
+     * opened by crumbs lets through: the WINDOW_UPDATE behind it cost more than it moved. */
+    H2_CRUMB_BYTES = 256,
     /* SETTINGS change all streams and must be acknowledged; one or two are sent in a conn's life.
      */
     H2_SETTINGS_COST = 50,
