@@ -334,8 +334,9 @@ static bool waits_for_body(const struct server_lane *served)
 {
     const struct lane *lane = &served->lane;
     bool may_begin = served->is_continued || lane->received > 0;
+    bool may_send = nghttp2_session_get_local_window_size(lane->framer->library) > 0;
     return !lane->is_in_ended && !served->is_tunnel && !served->is_refused && may_begin &&
-           lane->in != NULL && buffer_is_empty(&lane->in->bytes);
+           may_send && lane->in != NULL && buffer_is_empty(&lane->in->bytes);
 }
 
 static bool is_rated(const struct server_lane *served)
@@ -352,6 +353,16 @@ static void refuse(struct server_lane *served, enum fault_code fault)
     exchange->driver->on_bad_request(exchange, fault);
 }
 
+/* What the client takes of the conn goes to other streams, and there is no more of it. */
+static bool waits_for_others(const struct server_lane *served, uint64_t acknowledged,
+                             uint64_t least)
+{
+    const struct framer *framer = served->lane.framer;
+    bool is_full = stream_is_stalled(framer->stream) ||
+                   nghttp2_session_get_remote_window_size(framer->library) <= 0;
+    return is_full && acknowledged - served->rate_acknowledged >= least;
+}
+
 static void on_lane_deadline(void *self)
 {
     struct server_lane *served = self;
@@ -361,10 +372,8 @@ static void on_lane_deadline(void *self)
     uint64_t sent = lane->exchange->response_body.moved_out;
     uint64_t acknowledged = stream_acknowledged_bytes(lane->framer->stream);
     bool is_slow_sender = waits_for_body(served) && lane->received - served->rate_received < least;
-    bool conn_moves = acknowledged - served->rate_acknowledged >= least &&
-                      stream_is_stalled(lane->framer->stream);
-    bool is_slow_reader =
-        waits_for_reader(served) && sent - served->rate_sent < least && !conn_moves;
+    bool is_slow_reader = waits_for_reader(served) && sent - served->rate_sent < least &&
+                          !waits_for_others(served, acknowledged, least);
     served->rate_received = lane->received;
     served->rate_sent = sent;
     served->rate_acknowledged = acknowledged;
