@@ -10,13 +10,14 @@ import threading
 import time
 
 import pytest
-from conftest import lean_sanitizer_settings, resident_bytes, wait_until, watch_memory
+from conftest import Conn, lean_sanitizer_settings, resident_bytes, wait_until, watch_memory
 from http2_client import (COMPRESSION_ERROR, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR,
                           HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, NO_ERROR, PREFACE, PROTOCOL_ERROR,
                           Http2, get, raw_frame)
 from hyperframe.frame import PingFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+GO_ON = threading.Event()
 MIB = 1 << 20
 LARGE = 10 * MIB
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING = range(7)
@@ -26,7 +27,8 @@ END_STREAM, END_HEADERS, PADDED = 1, 4, 8
 
 
 def answer(conn):
-    """/large: ten megabytes; /many: a response with a hundred fields; anything else: ok."""
+    """/large: ten megabytes; /many: a response with a hundred fields; /stuck: takes no content;
+    anything else: ok."""
     for head in iter(lambda: conn.read_until(b"\r\n\r\n"), b""):
         if b"/large" in head:
             conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % LARGE)
@@ -36,6 +38,8 @@ def answer(conn):
             fields = b"".join(b"x-%d: %s-%d\r\n" % (n, b"a" * 400, time.monotonic_ns())
                               for n in range(100))
             conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + fields + b"\r\n")
+        elif b"/stuck" in head:
+            GO_ON.wait(20)
         elif b"POST" in head:
             conn.read_to_end()
         else:
@@ -44,7 +48,9 @@ def answer(conn):
 
 @pytest.fixture(scope="module")
 def app(standing_backend):
-    return standing_backend(answer)
+    server = standing_backend(answer)
+    server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)  # the kernel takes little
+    return server
 
 
 @pytest.fixture(scope="module")
@@ -346,6 +352,57 @@ def test_zero_window_streams(proxy, closed):
     wait_until(lambda: len(lines(proxy, fault="timeout_send")) >= before + 100, "a hundred lines")
 
 
+def test_open_windows_and_a_socket_that_nobody_reads(proxy):
+    """A hundred requests for ten megabytes each: what waits for the socket is bounded as well."""
+    before = len(lines(proxy, fault="timeout_send"))
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.connect(("127.0.0.1", proxy.port("plain")))
+    with Http2(Conn(sock), {INITIAL_WINDOW_SIZE: (1 << 31) - 1}, scheme="http") as client:
+        client.send(WindowUpdateFrame(0, (1 << 31) - 65536))
+        for _ in range(100):
+            client.request("/large")
+        wait_until(lambda: len(lines(proxy, fault="timeout_send")) >= before + 100,
+                   "a hundred lines")
+
+
+def fill(client, streams):
+    """Content for each, as far as the windows go; how much that was."""
+    sent, moved = 0, True
+    while moved:
+        moved = False
+        for stream in streams:
+            room = min(client.replies[stream].window, client.window, 16384)
+            if room > 0:
+                client.send(client.data(stream, bytes(room)))
+                client.replies[stream].window -= room
+                client.window -= room
+                sent, moved = sent + room, True
+        client.ping()
+    return sent
+
+
+def test_uploads_that_nobody_takes(sallyport, app):
+    """What is held of them is the conn's budget, and who waits for it is not to blame."""
+    proxy = sallyport('''
+        listeners: [{name: plain, address: "127.0.0.1:@plain@", tls: off, routes: [{backend: app}]}]
+        backends: {app: {servers: ["http://127.0.0.1:@app@"]}}
+        limits: {connection_buffer_bytes: 256KiB}
+        timeouts: {minimum_rate: 1000B/s, rate_grace: 600ms}
+    ''', app=app.port)
+    with Http2(proxy.tcp("plain"), scheme="http") as client:
+        client.ping()
+        streams = [client.request("/stuck", end=False, method="POST") for _ in range(6)]
+        wait_until(lambda: fill(client, streams) == 0, "the windows to be closed")
+        assert client.window <= 0
+        late, began = client.request("/late", end=False, method="POST"), time.monotonic()
+        while time.monotonic() - began < 2:
+            client.ping()
+            time.sleep(0.05)
+        GO_ON.set()
+        assert not client.replies[late].over and not client.goaways
+
+
 def test_tiny_windows(proxy, attacker):
     """A frame for every byte: as much work for us as for a megabyte."""
     attacker.opens_windows = False
@@ -386,6 +443,23 @@ def test_slow_reader_is_cut_and_its_conn_goes_on(proxy, attacker):
     proxy.wait_event("access", fault="timeout_send", path="/large")
     attacker.send(WindowUpdateFrame(0, 65535))
     assert attacker.get().status == 200
+
+
+def test_stream_that_waits_for_another_is_not_slow(proxy):
+    """The client takes what comes at a good pace, and its conn's window goes to the first."""
+    with Http2(proxy.tcp("plain"), {INITIAL_WINDOW_SIZE: LARGE}, scheme="http", keeps=False,
+               opens_windows=False) as client:
+        client.ping()
+        one, two = client.request("/large"), client.request("/large")
+        began = time.monotonic()
+        while time.monotonic() - began < 3.5:
+            client.send(WindowUpdateFrame(0, 16384)).ping()
+            time.sleep(0.05)
+        assert client.replies[one].received > 20 * client.replies[two].received
+        assert not client.replies[two].over
+        client.opens_windows = True
+        client.send(WindowUpdateFrame(0, MIB))
+        assert client.reply(two).received == LARGE
 
 
 # ---- header blocks -----------------------------------------------------------------------------
