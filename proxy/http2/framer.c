@@ -87,7 +87,7 @@ static void settle(struct framer *framer)
 
 /* ---- what the library tells ---- */
 
-static struct lane *lane_of(struct framer *framer, int32_t id)
+static struct lane *lane_of(const struct framer *framer, int32_t id)
 {
     return nghttp2_session_get_stream_user_data(framer->library, id);
 }
@@ -115,14 +115,20 @@ static bool was_reset(const struct framer *framer, int32_t id)
 /* RFC 9113 §5.1: on a stream that has ended only PRIORITY, WINDOW_UPDATE and RST_STREAM may come;
  * on one that we reset, the peer's frames may still have been on the way. The library lets all of
  * them pass. */
+static bool is_closed(const void *self, uint32_t stream)
+{
+    const struct framer *framer = self;
+    int32_t id = (int32_t)stream;
+    return id <= framer->last_id && id % 2 != 0 && lane_of(framer, id) == NULL &&
+           !was_reset(framer, id);
+}
+
 static int on_begin_frame(nghttp2_session *library, const nghttp2_frame_hd *frame, void *self)
 {
     (void)library;
     struct framer *framer = framer_of(self);
-    bool is_checked = frame->type == NGHTTP2_DATA || frame->type == NGHTTP2_HEADERS;
-    if (!framer->is_server || !is_checked || frame->stream_id > framer->last_id ||
-        frame->stream_id % 2 == 0 || lane_of(framer, frame->stream_id) != NULL ||
-        was_reset(framer, frame->stream_id)) {
+    if (!framer->is_server || frame->type != NGHTTP2_HEADERS ||
+        !is_closed(framer, (uint32_t)frame->stream_id)) {
         return 0;
     }
     framer_fail(framer, NGHTTP2_STREAM_CLOSED, FAULT_H2_PROTOCOL);
@@ -283,6 +289,12 @@ static int on_frame_sent(nghttp2_session *library, const nghttp2_frame *frame, v
     struct framer *framer = framer_of(self);
     if (frame->hd.type == NGHTTP2_RST_STREAM) {
         remember_reset(framer, frame->hd.stream_id);
+        /* Content beyond a window, for which the library resets without telling anybody. Nobody
+         * sends it by mistake, and its bytes would pay for any number of resets. */
+        if (framer->is_server && frame->rst_stream.error_code == NGHTTP2_FLOW_CONTROL_ERROR) {
+            framer_fail(framer, NGHTTP2_FLOW_CONTROL_ERROR, FAULT_H2_PROTOCOL);
+            framer_read_later(framer);
+        }
         return 0;
     }
     if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR &&
@@ -326,8 +338,11 @@ static int frame_data(nghttp2_session *library, nghttp2_frame *frame, const uint
     (void)buffer_append(&framer->out, pool, (slice){(const char *)header, DATA_HEADER_BYTES});
     (void)buffer_append(&framer->out, pool, bytes);
     if (len > 0) {
+        bool is_crumb = len < H2_CRUMB_BYTES && len < body_bytes(lane->out).len;
         body_take(lane->out, len);
-        meter_pay(&framer->meter);
+        if (!is_crumb) {
+            meter_pay(&framer->meter);
+        }
         lane_note(lane, LANE_TOOK);
     }
     return 0;
@@ -483,8 +498,10 @@ static bool read_once(struct framer *framer, struct buffer *in)
     adapt_wish(framer, moved, room);
     framer->read_at_ms = loop_now_ms(framer->loop);
     slice bytes = {buffer_room_at(in), moved};
-    if (meter_take(&framer->meter, bytes, framer->read_at_ms) != FAULT_NONE) {
-        framer_fail(framer, NGHTTP2_ENHANCE_YOUR_CALM, FAULT_H2_FLOOD);
+    enum fault_code fault = meter_take(&framer->meter, bytes, framer->read_at_ms);
+    if (fault != FAULT_NONE) {
+        bool is_flood = fault == FAULT_H2_FLOOD;
+        framer_fail(framer, is_flood ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_STREAM_CLOSED, fault);
         return false;
     }
     ssize_t taken = nghttp2_session_mem_recv(framer->library, (const uint8_t *)bytes.at, bytes.len);
@@ -632,6 +649,9 @@ enum status framer_init(struct framer *framer, struct stream *stream,
     list_init(&framer->lanes);
     list_init(&framer->ready);
     meter_init(&framer->meter, start->is_server, framer->read_at_ms);
+    if (start->is_server) {
+        meter_watch_content(&framer->meter, is_closed, framer);
+    }
     if (!open_library(framer, start) ||
         nghttp2_submit_settings(framer->library, NGHTTP2_FLAG_NONE, start->settings,
                                 start->setting_count) != 0 ||

@@ -18,6 +18,9 @@ enum {
     H2_PATIENCE_PER_S = 100,
     /* A frame that carries something pays for the WINDOW_UPDATE of its stream and of its conn. */
     H2_USEFUL_FRAME_PAYS = 2,
+    /* A frame of ours that is shorter than this, though there was more to send, is what a window
+     * opened by crumbs lets through: the WINDOW_UPDATE behind it cost more than it moved. */
+    H2_CRUMB_BYTES = 256,
     /* SETTINGS change all streams and must be acknowledged; one or two are sent in a conn's life.
      */
     H2_SETTINGS_COST = 50,
@@ -29,8 +32,9 @@ enum {
     /* ---- header blocks ---- */
 
     /* A block of 64 KiB, the default limit, needs four full frames; some split it into smaller
-     * ones. 1.52 of the library does not count them in all builds. */
-    H2_CONTINUATIONS_MAX = 32,
+     * ones. Builds of the library that count them (Debian's 1.52 does, unless it is not patched) end
+     * the conn after as many, with a code that says nothing of a flood. */
+    H2_CONTINUATIONS_MAX = 8,
     /* Decoded bytes of one block that is too large are thrown away, but decoding them costs: after
      * this many times limits.header_bytes the conn ends. */
     H2_BLOCK_FACTOR = 4,

@@ -34,6 +34,12 @@ void meter_init(struct meter *meter, bool is_server, uint64_t now_ms)
     };
 }
 
+void meter_watch_content(struct meter *meter, meter_is_closed *is_closed, const void *self)
+{
+    meter->is_closed = is_closed;
+    meter->is_closed_self = self;
+}
+
 static void pay(struct meter *meter, uint64_t amount)
 {
     uint64_t missing = (uint64_t)(H2_PATIENCE - meter->patience);
@@ -69,8 +75,11 @@ static struct frame read_header(const uint8_t *head)
 }
 
 /* The padding's length is the first byte of the payload, which is in `head` when there is one. */
-static void judge_data(struct meter *meter, const struct frame *frame)
+static enum fault_code judge_data(struct meter *meter, const struct frame *frame)
 {
+    if (meter->is_closed != NULL && meter->is_closed(meter->is_closed_self, frame->stream)) {
+        return FAULT_H2_PROTOCOL;
+    }
     bool is_padded = (frame->flags & FLAG_PADDED) != 0;
     uint32_t padding = is_padded ? (uint32_t)meter->head[HEADER_BYTES] + 1 : 0;
     if (frame->length > padding) {
@@ -78,6 +87,7 @@ static void judge_data(struct meter *meter, const struct frame *frame)
     } else if ((frame->flags & FLAG_END_STREAM) == 0) {
         charge(meter, H2_FRAME_COST);
     }
+    return FAULT_NONE;
 }
 
 static enum fault_code judge_block(struct meter *meter, const struct frame *frame)
@@ -98,15 +108,14 @@ static enum fault_code judge_block(struct meter *meter, const struct frame *fram
 static enum fault_code judge(struct meter *meter)
 {
     struct frame frame = read_header(meter->head);
+    enum fault_code fault = FAULT_NONE;
     switch (frame.type) {
     case TYPE_DATA:
-        judge_data(meter, &frame);
+        fault = judge_data(meter, &frame);
         break;
     case TYPE_HEADERS:
     case TYPE_CONTINUATION:
-        if (judge_block(meter, &frame) != FAULT_NONE) {
-            return FAULT_H2_FLOOD;
-        }
+        fault = judge_block(meter, &frame);
         break;
     case TYPE_SETTINGS:
         charge(meter, H2_SETTINGS_COST);
@@ -115,7 +124,7 @@ static enum fault_code judge(struct meter *meter)
         charge(meter, H2_FRAME_COST);
         break;
     }
-    return meter_is_patient(meter) ? FAULT_NONE : FAULT_H2_FLOOD;
+    return fault != FAULT_NONE || meter_is_patient(meter) ? fault : FAULT_H2_FLOOD;
 }
 
 /* How much of `head` must be there before the frame can be judged. */

@@ -20,6 +20,9 @@
 #include "proxy/base/slice.h"
 #include "proxy/base/status.h"
 
+/* Has this stream of the peer's ended, so that no content may come on it? */
+typedef bool meter_is_closed(const void *self, uint32_t stream);
+
 /* Fields private to meter.c, but for `in_block`. */
 struct meter {
     uint8_t head[10]; /* of the frame that arrives, and the length of its padding */
@@ -31,11 +34,18 @@ struct meter {
     uint32_t last_stream;   /* the highest id of a HEADERS frame */
     int32_t patience;
     uint64_t paid_at_ms; /* when time last gave some back */
+    meter_is_closed *is_closed;
+    const void *is_closed_self;
 };
 
 void meter_init(struct meter *meter, bool is_server, uint64_t now_ms);
 
-/* Looks at bytes as they arrive, in any pieces. FAULT_H2_FLOOD: the conn must end. */
+/* Asks this of each DATA frame. The library drops those of streams that it has forgotten without
+ * telling anybody (RFC 9113 §5.1 wants the conn ended). */
+void meter_watch_content(struct meter *meter, meter_is_closed *is_closed, const void *self);
+
+/* Looks at bytes as they arrive, in any pieces. FAULT_H2_FLOOD, or FAULT_H2_PROTOCOL for content on
+ * a stream that has ended: the conn must end. */
 MUST_CHECK enum fault_code meter_take(struct meter *meter, slice bytes, uint64_t now_ms);
 
 /* A frame with content was sent. */

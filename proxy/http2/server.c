@@ -21,6 +21,16 @@ enum drain_step {
     DRAIN_LAST,    /* GOAWAY with the last id was sent */
 };
 
+/* What the conn waits for. */
+enum wait {
+    WAIT_NOTHING, /* of the conn: its streams have their own deadlines */
+    WAIT_GREETING,
+    WAIT_BLOCK, /* the rest of a header block */
+    WAIT_REQUEST,
+    WAIT_NOTICED, /* that the client has read the first GOAWAY */
+    WAIT_END,
+};
+
 struct http2_server {
     struct server_codec codec;
     struct server_codec_start start;
@@ -29,6 +39,8 @@ struct http2_server {
     bool is_greeted; /* the client's SETTINGS have come */
     bool is_rested;  /* idle for a while */
     uint64_t requests;
+    enum wait wait;       /* that the deadline is for */
+    uint32_t wait_stream; /* whose block, then */
     struct deadline deadline;
     struct loop_post post_reap;
 };
@@ -241,34 +253,69 @@ static void on_deadline(void *self)
     }
 }
 
-static void arm(struct http2_server *server)
+static enum wait wait_of(const struct http2_server *server)
 {
-    const struct server_settings *settings = server->start.settings;
     const struct framer *framer = &server->framer;
-    uint64_t after_ms = 0;
-    if (framer->stream == NULL) {
-        return;
-    }
     if (server->drain == DRAIN_NOTICED) {
-        after_ms = H2_GOAWAY_MS;
-    } else if (!server->is_greeted || framer->meter.in_block || framer->is_failed) {
-        after_ms = settings->header_ms;
-    } else if (framer->lane_count == 0) {
-        bool is_long = settings->idle_ms > 2 * H2_REST_MS;
-        uint64_t rest_ms = is_long ? H2_REST_MS : 0;
-        server->is_rested = server->is_rested || !is_long;
-        after_ms = server->is_rested ? settings->idle_ms - rest_ms : rest_ms;
+        return WAIT_NOTICED;
     }
-    deadline_arm(&server->deadline, server->start.loop, after_ms, on_deadline, server);
+    if (framer->is_failed) {
+        return WAIT_END;
+    }
+    if (!server->is_greeted) {
+        return WAIT_GREETING;
+    }
+    if (framer->meter.in_block) {
+        return WAIT_BLOCK;
+    }
+    return framer->lane_count == 0 ? WAIT_REQUEST : WAIT_NOTHING;
 }
 
-/* The state may be another one: but a deadline that runs is not put off by bytes. */
+/* First until the conn rests, if that is worth it, then for what is left. */
+static uint64_t idle_wait_ms(struct http2_server *server)
+{
+    uint64_t idle_ms = server->start.settings->idle_ms;
+    bool is_long = idle_ms > 2 * H2_REST_MS;
+    uint64_t rest_ms = is_long ? H2_REST_MS : 0;
+    server->is_rested = server->is_rested || !is_long;
+    return server->is_rested ? idle_ms - rest_ms : rest_ms;
+}
+
+static uint64_t wait_ms(struct http2_server *server)
+{
+    const struct server_settings *settings = server->start.settings;
+    switch (server->wait) {
+    case WAIT_GREETING:
+    case WAIT_BLOCK:
+    case WAIT_END:
+        return settings->header_ms;
+    case WAIT_REQUEST:
+        return idle_wait_ms(server);
+    case WAIT_NOTICED:
+        return H2_GOAWAY_MS;
+    case WAIT_NOTHING:
+    default:
+        return 0;
+    }
+}
+
+static void arm(struct http2_server *server)
+{
+    if (server->framer.stream == NULL) {
+        return;
+    }
+    server->wait = wait_of(server);
+    server->wait_stream = server->framer.meter.last_stream;
+    deadline_arm(&server->deadline, server->start.loop, wait_ms(server), on_deadline, server);
+}
+
+/* A deadline that runs is not put off by bytes, only by what they make of the conn. */
 static void on_read(struct framer *framer)
 {
     struct http2_server *server = server_of_framer(framer);
-    bool is_waiting = !server->is_greeted || framer->meter.in_block || framer->is_failed ||
-                      server->drain == DRAIN_NOTICED || framer->lane_count == 0;
-    if (is_waiting != deadline_is_armed(&server->deadline)) {
+    enum wait wait = wait_of(server);
+    bool is_other_block = wait == WAIT_BLOCK && server->wait_stream != framer->meter.last_stream;
+    if (wait != server->wait || is_other_block) {
         arm(server);
     }
 }
@@ -287,8 +334,9 @@ static bool waits_for_body(const struct server_lane *served)
 {
     const struct lane *lane = &served->lane;
     bool may_begin = served->is_continued || lane->received > 0;
+    bool may_send = nghttp2_session_get_local_window_size(lane->framer->library) > 0;
     return !lane->is_in_ended && !served->is_tunnel && !served->is_refused && may_begin &&
-           lane->in != NULL && buffer_is_empty(&lane->in->bytes);
+           may_send && lane->in != NULL && buffer_is_empty(&lane->in->bytes);
 }
 
 static bool is_rated(const struct server_lane *served)
@@ -305,6 +353,16 @@ static void refuse(struct server_lane *served, enum fault_code fault)
     exchange->driver->on_bad_request(exchange, fault);
 }
 
+/* What the client takes of the conn goes to other streams, and there is no more of it. */
+static bool waits_for_others(const struct server_lane *served, uint64_t acknowledged,
+                             uint64_t least)
+{
+    const struct framer *framer = served->lane.framer;
+    bool is_full = stream_is_stalled(framer->stream) ||
+                   nghttp2_session_get_remote_window_size(framer->library) <= 0;
+    return is_full && acknowledged - served->rate_acknowledged >= least;
+}
+
 static void on_lane_deadline(void *self)
 {
     struct server_lane *served = self;
@@ -314,10 +372,8 @@ static void on_lane_deadline(void *self)
     uint64_t sent = lane->exchange->response_body.moved_out;
     uint64_t acknowledged = stream_acknowledged_bytes(lane->framer->stream);
     bool is_slow_sender = waits_for_body(served) && lane->received - served->rate_received < least;
-    bool conn_moves = acknowledged - served->rate_acknowledged >= least &&
-                      stream_is_stalled(lane->framer->stream);
-    bool is_slow_reader =
-        waits_for_reader(served) && sent - served->rate_sent < least && !conn_moves;
+    bool is_slow_reader = waits_for_reader(served) && sent - served->rate_sent < least &&
+                          !waits_for_others(served, acknowledged, least);
     served->rate_received = lane->received;
     served->rate_sent = sent;
     served->rate_acknowledged = acknowledged;
@@ -337,8 +393,10 @@ static void on_lane_deadline(void *self)
 static void arm_lane(struct server_lane *served)
 {
     const struct server_settings *settings = served->server->start.settings;
-    bool may_be_slow = !served->lane.is_in_ended || (served->is_responded && !served->lane.is_sent);
-    bool is_watched = settings->minimum_rate > 0 && is_rated(served) && may_be_slow;
+    /* Whether there is something to wait for is looked at when the time has come. */
+    bool is_sending = served->is_responded && !served->lane.is_sent;
+    bool is_watched = settings->minimum_rate > 0 && is_rated(served) &&
+                      (!served->lane.is_in_ended || is_sending);
     deadline_arm(&served->deadline, served->server->start.loop,
                  is_watched ? settings->rate_grace_ms : 0, on_lane_deadline, served);
 }
@@ -429,7 +487,6 @@ static void on_head(struct lane *lane)
     struct server_lane *served = served_of(lane);
     struct http2_server *server = served->server;
     struct exchange *exchange = lane->exchange;
-    deadline_disarm(&server->deadline);
     server->is_rested = false;
     uint64_t most = server->start.settings->requests_per_conn;
     if (most > 0 && server->requests >= most) {
@@ -501,7 +558,9 @@ static void on_closed(struct lane *lane)
     if (exchange != NULL) {
         bool is_cut = lane->out != NULL && lane->out->state == BODY_CUT;
         bool is_whole = lane->is_sent && (lane->is_in_ended || lane->code == NGHTTP2_NO_ERROR);
-        enum fault_code fault = is_cut ? lane->out->fault : FAULT_CLIENT_RESET;
+        enum fault_code reset =
+            lane->code == NGHTTP2_FLOW_CONTROL_ERROR ? FAULT_H2_PROTOCOL : FAULT_CLIENT_RESET;
+        enum fault_code fault = is_cut ? lane->out->fault : reset;
         end_exchange(served, is_whole ? FAULT_NONE : fault);
     }
     struct http2_server *server = served->server;

@@ -103,8 +103,7 @@ static void on_codec_closed(void *self, enum fault_code fault)
 
 static struct exchange *open_exchange(void *self, struct responder *responder)
 {
-    (void)responder;
-    return relay_exchange_open(self);
+    return relay_exchange_open(self, responder);
 }
 
 static void start_codec(struct client_conn *conn, server_codec_open *open)

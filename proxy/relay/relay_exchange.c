@@ -74,7 +74,7 @@ static void make_id(struct relay_exchange *relayed)
     hex_put_bytes(relayed->id, bytes, sizeof(bytes));
 }
 
-struct exchange *relay_exchange_open(struct client_conn *conn)
+struct exchange *relay_exchange_open(struct client_conn *conn, const struct responder *responder)
 {
     struct relay_shared *shared = conn->entry->shared;
     struct relay_exchange *relayed = take_free(shared);
@@ -82,7 +82,13 @@ struct exchange *relay_exchange_open(struct client_conn *conn)
         return NULL;
     }
     *relayed = (struct relay_exchange){
-        .shared = shared, .conn = conn, .backend = SIZE_MAX, .is_first = conn->is_first};
+        .shared = shared,
+        .conn = conn,
+        .backend = SIZE_MAX,
+        .is_first = conn->is_first,
+        /* So that the line of a request that nobody can understand says it too. */
+        .protocol = responder->calls->protocol(responder),
+    };
     conn->is_first = false;
     relayed->checkout.server = BALANCE_NONE;
     relayed->post_reap = (struct loop_post){.run = reap, .self = relayed};

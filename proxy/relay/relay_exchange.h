@@ -18,8 +18,8 @@
 #include "proxy/relay/client_conn.h"
 #include "proxy/relay/relay_shared.h"
 
-/* A new exchange on this conn. NULL: no memory. */
-struct exchange *relay_exchange_open(struct client_conn *conn);
+/* A new exchange on this conn, which this responder will answer. NULL: no memory. */
+struct exchange *relay_exchange_open(struct client_conn *conn, const struct responder *responder);
 
 /* Frees what is kept for reuse. */
 void relay_exchange_free_all(struct relay_shared *shared);

@@ -93,6 +93,25 @@ def resident_bytes(pid):
     return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)) * 1024
 
 
+def watch_memory(pid):
+    """Samples a process's memory until the returned function is called, which gives the peak."""
+    peak = [resident_bytes(pid)]
+    over = threading.Event()
+
+    def sample():
+        while not over.wait(0.02):
+            peak[0] = max(peak[0], resident_bytes(pid))
+
+    thread = threading.Thread(target=sample, daemon=True)
+    thread.start()
+
+    def stop():
+        over.set()
+        thread.join()
+        return peak[0]
+    return stop
+
+
 def cpu_seconds(pid):
     """CPU time of a process so far."""
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -12,7 +12,8 @@ import threading
 import time
 
 import pytest
-from conftest import cpu_seconds, lean_sanitizer_settings, resident_bytes, wait_until
+from conftest import (cpu_seconds, lean_sanitizer_settings, resident_bytes, wait_until,
+                      watch_memory)
 
 HOST = b"Host: localhost\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -332,25 +333,6 @@ def test_http10_client_sees_no_early_hints(front):
 
 HUGE = 256 << 20
 PIECE = bytes(range(256)) * 4096  # 1 MiB
-
-
-def watch_memory(pid):
-    """Samples a process's memory until the returned function is called, which gives the peak."""
-    peak = [resident_bytes(pid)]
-    over = threading.Event()
-
-    def sample():
-        while not over.wait(0.02):
-            peak[0] = max(peak[0], resident_bytes(pid))
-
-    thread = threading.Thread(target=sample, daemon=True)
-    thread.start()
-
-    def stop():
-        over.set()
-        thread.join()
-        return peak[0]
-    return stop
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
