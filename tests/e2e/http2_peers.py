@@ -45,22 +45,22 @@ class Request:
 class Http2Conn:
     """The server's end of one conn. What is sent waits for the peer's windows by itself."""
 
-    def __init__(self, sock, settings=None, answers_pings=True, preface=b""):
+    def __init__(self, sock, settings=None, before=None):
         self.sock = sock
         self.streams = {}
         self.queues = {}  # stream → [bytes left, trailers or None]
         self.violations = []
         self.most_at_once = 0
         self.terminated = None
-        self.answers_pings = answers_pings
+        self.pings = 0
         config = H2Configuration(client_side=False, header_encoding="utf-8",
                                  validate_outbound_headers=False,
                                  normalize_outbound_headers=False)
         self.h2 = H2Connection(config)
         if settings is not None:
             self.h2.local_settings = Settings(client=False, initial_values=settings)
-        if preface:
-            sock.sendall(preface)
+        if before is not None:
+            before(sock)
         self.h2.initiate_connection()
         self.flush()
 
@@ -144,11 +144,10 @@ class Http2Conn:
                 return
             for event in events:
                 self.note(event)
-            if self.answers_pings or not any(isinstance(e, PingReceived) for e in events):
-                try:
-                    self.pump()
-                except OSError:
-                    return
+            try:
+                self.pump()
+            except OSError:
+                return
             yield from events
 
     def note(self, event):
@@ -167,6 +166,8 @@ class Http2Conn:
         elif isinstance(event, StreamReset):
             self.queues.pop(event.stream_id, None)
             self.streams[event.stream_id].reset_code = int(event.error_code)
+        elif isinstance(event, PingReceived):
+            self.pings += 1
         elif isinstance(event, ConnectionTerminated):
             self.terminated = int(event.error_code)
 
