@@ -16,6 +16,7 @@ struct http2_client {
     struct framer framer;
     size_t lanes;        /* exchanges that run, waiting ones and promised ones included */
     struct list waiting; /* of struct client_lane: for the server's SETTINGS */
+    bool has_begun;      /* one exchange did not wait for them */
     bool has_settings;
     bool is_leaving; /* takes no more exchanges */
     bool is_asked;   /* a PING waits for its answer */
@@ -163,9 +164,12 @@ static void reap(void *self)
 static enum request_fate fate_of(const struct client_lane *asked)
 {
     const struct http2_client *client = asked->client;
+    if (!asked->lane.is_begun) {
+        return FATE_UNSEEN;
+    }
     bool is_stale = client->has_served && !asked->is_responded &&
                     client->framer.read_at_ms < asked->submitted_ms;
-    return is_stale || !asked->is_open ? FATE_PROBABLY_UNSEEN : FATE_UNKNOWN;
+    return is_stale ? FATE_PROBABLY_UNSEEN : FATE_UNKNOWN;
 }
 
 static void end_client(struct http2_client *client, enum fault_code fault)
@@ -178,7 +182,7 @@ static void end_client(struct http2_client *client, enum fault_code fault)
     stream_close(stream);
     for (struct list_link *link = list_first(&client->waiting); link != NULL;
          link = list_first(&client->waiting)) {
-        fail(LIST_OBJECT(link, struct client_lane, waiting), fault, FATE_PROBABLY_UNSEEN);
+        fail(LIST_OBJECT(link, struct client_lane, waiting), fault, FATE_UNSEEN);
     }
     for (struct list_link *link = list_first(&client->framer.lanes); link != NULL;
          link = list_first(&client->framer.lanes)) {
@@ -336,7 +340,9 @@ static struct client_lane *asked_of_requester(struct requester *requester)
     return LIST_OBJECT(requester, struct client_lane, requester);
 }
 
-/* RFC 8441 §3: an extended CONNECT may be sent only to a server that has offered it. */
+/* RFC 8441 §3: an extended CONNECT may be sent only to a server that has offered it. Other
+ * exchanges wait too, all but the first one: how many the server takes is in its SETTINGS, and to
+ * one that takes few a burst would be an attack. */
 static void request(struct requester *requester, struct exchange *exchange)
 {
     struct client_lane *asked = asked_of_requester(requester);
@@ -348,11 +354,13 @@ static void request(struct requester *requester, struct exchange *exchange)
         fail(asked, FAULT_BACKEND_RESET, FATE_UNSEEN);
         return;
     }
-    if (exchange->request->upgrade.len > 0 && !client->has_settings) {
+    bool must_wait = client->has_begun || exchange->request->upgrade.len > 0;
+    if (must_wait && !client->has_settings) {
         list_append(&client->waiting, &asked->waiting);
         arm_lane(asked);
         return;
     }
+    client->has_begun = true;
     begin(asked);
 }
 
@@ -460,7 +468,7 @@ static void on_closed(struct lane *lane)
         asked->is_over = true; /* all of it is here, and waits for room */
         return;
     } else if (lane->exchange != NULL) {
-        bool was_refused = lane->code == NGHTTP2_REFUSED_STREAM;
+        bool was_refused = lane->code == NGHTTP2_REFUSED_STREAM || !lane->is_begun;
         fail(asked, asked->is_responded ? FAULT_BACKEND_TRUNCATED : FAULT_BACKEND_RESET,
              was_refused ? FATE_UNSEEN : FATE_UNKNOWN);
     }

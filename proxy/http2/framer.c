@@ -286,12 +286,18 @@ static int on_frame_sent(nghttp2_session *library, const nghttp2_frame *frame, v
         remember_reset(framer, frame->hd.stream_id);
         return 0;
     }
-    bool has_flag = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
-    if (!has_flag || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) {
+    if (frame->hd.type == NGHTTP2_GOAWAY) {
+        /* The library ends the conn by itself for what is no frame at all. */
+        framer->saw_invalid |= frame->goaway.error_code != NGHTTP2_NO_ERROR;
         return 0;
     }
-    struct lane *lane = lane_of(framer, frame->hd.stream_id);
-    if (lane != NULL) {
+    bool is_lanes = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
+    struct lane *lane = is_lanes ? lane_of(framer, frame->hd.stream_id) : NULL;
+    if (lane == NULL) {
+        return 0;
+    }
+    lane->is_begun = true;
+    if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
         lane->is_sent = true;
         lane_note(lane, LANE_SENT);
     }

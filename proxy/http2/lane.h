@@ -37,7 +37,7 @@ enum lane_news {
 };
 
 /* Fields private to lane.c and framer.c, but for exchange, id, fault, code, has_head, is_in_ended,
- * is_sent and is_closed, which codecs read. */
+ * is_begun, is_sent and is_closed, which codecs read. */
 struct lane {
     struct list_link link; /* in its framer */
     struct list_link ready;
@@ -62,6 +62,7 @@ struct lane {
 
     struct body *out;
     bool is_deferred; /* the library waits to be told of more */
+    bool is_begun; /* our head was framed: until then the peer knows nothing of the stream */
     bool is_sent;
     bool is_closed; /* the library knows the stream no more */
     struct loop_post post_reap;

@@ -142,7 +142,7 @@ def test_trailers_pass_to_a_client_of_http1(nghttpd, large):
     with nghttpd.tcp("plain") as conn:
         conn.send(head("/", "POST", b"hello", "TE: trailers\r\n"))
         conn.send(b"hello")
-        raw = conn.read_until(b"0\r\n")
+        raw = conn.read_until(b"\r\n0\r\n")
         assert b"hello" in raw and conn.read_until(b"\r\n\r\n") == b"x-end: yes\r\n\r\n"
 
 
@@ -211,9 +211,8 @@ def answer_by_path(conn, request):
     else:
         if request.fields.get("expect") == "100-continue":
             conn.send_headers(request.id, [(":status", "100")])
-        for event in conn.events():
-            if request.is_whole:
-                break
+        while not request.is_whole:
+            next(conn.events())
         told = repr((request.trailers, sorted(request.fields)))
         conn.respond(request.id, bytes(request.body), fields=[("x-saw", told)])
 
@@ -270,7 +269,8 @@ def test_answer_before_the_upload_ends_is_passed_on(mixed, tmp_path):
     path = tmp_path / "upload"
     path.write_bytes(b"x" * 3 * MIB)
     seen = Curled(mixed[0], "/early", "-T", path)
-    assert (seen.code, seen.status, seen.body) == (0, 200, b"no need"), seen.error
+    # Some versions of curl take RST_STREAM(NO_ERROR) after a whole response for an error.
+    assert seen.code in (0, 92) and (seen.status, seen.body) == (200, b"no need"), seen.error
 
 
 # ---- how many at once --------------------------------------------------------------------------
@@ -424,7 +424,9 @@ def test_reset_stream_is_502_and_hurts_no_other(front):
         assert len(server.conns) == 1 and len(server.requests) == 3
 
 
-def test_conn_that_stalls_is_found_out_and_replaced(front):
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_conn_that_stalls_is_found_out_and_replaced(front, method):
+    """What may be repeated is answered by the new one."""
     def stall(conn):
         requests = conn.requests()
         conn.respond(next(requests).id, b"ok")
@@ -434,8 +436,12 @@ def test_conn_that_stalls_is_found_out_and_replaced(front):
         proxy = front(server.url, tail="timeouts: {ping: 1s, response: 60s}\n")
         assert ask(proxy).status == 200
         began = time.monotonic()
-        assert_fault(proxy, 504, "timeout_response")
-        assert time.monotonic() - began < 5
+        if method == "GET":
+            assert ask(proxy, "/again").status == 200
+            assert proxy.wait_event("access", path="/again")[0]["retries"] == 1
+        else:
+            assert_fault(proxy, 504, "timeout_response", method="POST", body=b"x")
+        assert time.monotonic() - began < 8
         assert ask(proxy).status == 200
         assert len(server.conns) == 2
 
