@@ -15,11 +15,13 @@ struct http2_client {
     struct client_codec_start start;
     struct framer framer;
     size_t lanes;        /* exchanges that run, waiting ones and promised ones included */
+    size_t grpc_lanes;   /* those of them that are calls of gRPC */
     struct list waiting; /* of struct client_lane: for the server's SETTINGS */
     bool has_begun;      /* one exchange did not wait for them */
     bool has_settings;
     bool is_leaving; /* takes no more exchanges */
     bool is_asked;   /* a PING waits for its answer */
+    uint64_t pong_at_ms; /* when the last answer came */
     bool has_served;
     struct deadline ping;
     struct loop_post post_reap;
@@ -34,6 +36,7 @@ struct client_lane {
     bool is_open;      /* the library has a stream for it */
     bool is_responded; /* the driver was told of the response */
     bool is_tunnel;
+    bool is_grpc;
     uint64_t submitted_ms;
     uint64_t rate_sent;
     uint64_t rate_received;
@@ -107,6 +110,7 @@ static void leave(struct client_lane *asked)
 {
     struct http2_client *client = asked->client;
     client->lanes--;
+    client->grpc_lanes -= asked->is_grpc ? 1 : 0;
     if (!asked->is_open) {
         loop_post_reap(client->start.loop, &asked->lane.post_reap);
     } else if (asked->is_over) {
@@ -217,6 +221,14 @@ static void on_over(struct framer *framer, enum fault_code fault)
 
 /* ---- deadlines ---- */
 
+static uint64_t silence_to_ask_ms(const struct http2_client *client)
+{
+    uint64_t after_ms = client->start.settings->ping_ms;
+    bool has_only_answered = client->framer.read_at_ms == client->pong_at_ms;
+    bool is_quiet_grpc = client->grpc_lanes > 0 && has_only_answered;
+    return is_quiet_grpc && after_ms < H2_GRPC_PING_MS ? H2_GRPC_PING_MS : after_ms;
+}
+
 /* A conn that is silent while exchanges wait is asked whether it lives (RFC 9113 §6.7). */
 static void on_ping_deadline(void *self)
 {
@@ -231,7 +243,7 @@ static void on_ping_deadline(void *self)
     } else if (client->is_asked) {
         end_client(client, FAULT_TIMEOUT_RESPONSE);
         return;
-    } else {
+    } else if (silent_ms >= silence_to_ask_ms(client)) {
         client->is_asked = true;
         (void)nghttp2_submit_ping(framer->library, NGHTTP2_FLAG_NONE, NULL);
         framer_wake(framer);
@@ -269,7 +281,7 @@ static void on_lane_deadline(void *self)
  * the caller's own deadline ends them. */
 static void arm_lane(struct client_lane *asked)
 {
-    bool is_open_ended = asked->is_tunnel || message_is_grpc(asked->lane.exchange->request);
+    bool is_open_ended = asked->is_tunnel || asked->is_grpc;
     uint64_t after_ms = is_open_ended ? 0 : asked->client->start.settings->response_ms;
     deadline_arm(&asked->deadline, asked->client->start.loop, after_ms, on_lane_deadline, asked);
 }
@@ -349,6 +361,8 @@ static void request(struct requester *requester, struct exchange *exchange)
     struct http2_client *client = asked->client;
     assert_always(asked->lane.exchange == NULL && !asked->is_open);
     asked->lane.exchange = exchange;
+    asked->is_grpc = message_is_grpc(exchange->request);
+    client->grpc_lanes += asked->is_grpc ? 1 : 0;
     exchange->requester = requester;
     if (client->framer.stream == NULL) {
         fail(asked, FAULT_BACKEND_RESET, FATE_UNSEEN);
@@ -506,7 +520,9 @@ static void on_goaway(struct framer *framer, int32_t last_id)
 
 static void on_pong(struct framer *framer)
 {
-    client_of_framer(framer)->is_asked = false;
+    struct http2_client *client = client_of_framer(framer);
+    client->is_asked = false;
+    client->pong_at_ms = framer->read_at_ms;
 }
 
 static void on_read(struct framer *framer)

@@ -279,6 +279,23 @@ def test_quiet_stream_outlives_the_timeouts(sallyport, start, authority):
     assert (seen["code"], seen["same"]) == (OK, 2)
 
 
+def test_quiet_call_is_not_asked_again_and_again(sallyport, start):
+    """Servers of gRPC close a conn after the fourth PING with nothing else between them."""
+    def serve(conn):
+        for request in conn.requests():
+            conn.send_headers(request.id, [(":status", "200"), ("content-type", "application/grpc")])
+            if request.path.endswith("Unary"):
+                conn.send_data(request.id, grpc_message(b"fine"))
+                conn.send_headers(request.id, [("grpc-status", "0")], end_stream=True)
+    with Http2Server(serve) as server:
+        proxy = front(sallyport, server.url, tail="timeouts: {ping: 1s}\n")
+        Calling(start, proxy, "spread")
+        wait_until(lambda: server.requests, "the call")
+        threading.Event().wait(4.5)
+        assert [conn.pings for conn in server.conns] == [1]
+        assert call(proxy, "unary", bytes=1)["answer"] == "fine"
+
+
 def test_large_messages_pass_in_bounded_memory(sallyport, start, authority):
     server = start_server(start, authority, "h2c")
     proxy = front(sallyport, server.url, _env=lean_sanitizer_settings())
