@@ -19,8 +19,8 @@ struct http2_client {
     struct list waiting; /* of struct client_lane: for the server's SETTINGS */
     bool has_begun;      /* one exchange did not wait for them */
     bool has_settings;
-    bool is_leaving; /* takes no more exchanges */
-    bool is_asked;   /* a PING waits for its answer */
+    bool is_leaving;     /* takes no more exchanges */
+    bool is_asked;       /* a PING waits for its answer */
     uint64_t pong_at_ms; /* when the last answer came */
     bool has_served;
     struct deadline ping;
