@@ -51,7 +51,7 @@ static void on_dialled(void *self, struct stream *stream, enum fault_code fault)
     gathering->dial = NULL;
     list_remove(&gathering->link);
     if (stream != NULL) {
-        fault = server_adopt(server, stream);
+        fault = server_adopt(server, stream, gathering->is_tunnel);
     }
     for (struct waiter *waiter = pop(gathering); waiter != NULL; waiter = pop(gathering)) {
         struct requester *requester =

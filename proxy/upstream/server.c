@@ -147,7 +147,7 @@ struct requester *server_take(struct server *server, bool is_tunnel)
     return requester;
 }
 
-enum fault_code server_adopt(struct server *server, struct stream *stream)
+enum fault_code server_adopt(struct server *server, struct stream *stream, bool is_tunnel)
 {
     client_codec_open *open = client_codec_for(stream, server->config->scheme);
     if (open == NULL) {
@@ -172,6 +172,10 @@ enum fault_code server_adopt(struct server *server, struct stream *stream)
     if (conn->codec == NULL) {
         free(conn);
         return FAULT_LIMIT_MEMORY;
+    }
+    /* A dial for a tunnel may have offered less than the server speaks. */
+    if (!is_tunnel || server->tls_tunnel == NULL) {
+        server->is_multiplexed = conn->codec->calls->is_multiplexed;
     }
     place(conn, SERVER_CONN_IDLE);
     server->upstream->on_conns_changed(server->upstream->self, 1);

@@ -75,7 +75,8 @@ struct requester *server_take(struct server *server, bool is_tunnel);
 
 /* Makes an open stream an idle conn of this server. FAULT_NONE, or why not; then the stream is
  * closed. */
-MUST_CHECK enum fault_code server_adopt(struct server *server, struct stream *stream);
+MUST_CHECK enum fault_code server_adopt(struct server *server, struct stream *stream,
+                                        bool is_tunnel);
 
 /* False when conns of this server serve one client each (it is told their address), so that idle
  * ones are never kept. */

@@ -168,6 +168,28 @@ def test_https_speaks_what_the_server_takes(front, backend, authority, alpn, ver
     server.close()
 
 
+def test_conns_to_a_server_that_turned_out_to_speak_http1_are_made_side_by_side(
+        front, backend, authority):
+    """All but the first wait in their handshakes for one another."""
+    settings = server_settings(*authority.local)
+    together = threading.Barrier(9)
+    first = threading.Lock()
+
+    def meet(*_):
+        if not first.acquire(blocking=False):
+            together.wait(PATIENCE)
+
+    def answer(conn):
+        while conn.request() is not None:
+            everybody.wait(PATIENCE)
+            conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    everybody = threading.Barrier(10)
+    settings.sni_callback = meet
+    server = backend(answer, tls=settings)
+    proxy = front(f"https://127.0.0.1:{server.port}")
+    assert ask_together(proxy, 10) == [200] * 10
+
+
 @pytest.mark.parametrize("alpn", [("http/1.1",), ()])
 def test_h2_asks_for_a_server_that_speaks_it(front, backend, authority, alpn):
     settings = server_settings(*authority.local)

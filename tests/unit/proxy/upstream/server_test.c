@@ -28,7 +28,7 @@ static struct requester *open_conn(struct stage *stage, struct peer *peer)
     int descriptor = peer_pair(peer);
     assert_int_equal(stream_adopt(&stream, stage->rig.turns.loop, descriptor, NULL, NULL),
                      STATUS_OK);
-    assert_int_equal(server_adopt(&stage->server, stream), FAULT_NONE);
+    assert_int_equal(server_adopt(&stage->server, stream, false), FAULT_NONE);
     struct requester *requester = server_take(&stage->server, false);
     assert_non_null(requester);
     return requester;
