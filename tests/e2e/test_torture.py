@@ -195,10 +195,10 @@ def respond_h2(conn, request, plan, digest, dice):
     if plan["kind"] == "length":
         fields.append(("content-length", str(len(body))))
     if plan["break"] == "backend":
-        conn.send_headers(request.id, [(":status", "200"), *fields])
-        room = min(conn.h2.local_flow_control_window(request.id), 16384, len(body))
-        if room > 0 and request.method != "HEAD":
-            conn.send_data(request.id, body[:dice.randrange(room)])
+        if request.method != "HEAD":  # of which nothing is missing once its head is there
+            conn.send_headers(request.id, [(":status", "200"), *fields])
+            room = min(conn.h2.local_flow_control_window(request.id), 16384, len(body))
+            conn.send_data(request.id, body[:dice.randrange(room + 1)])
         conn.reset(request.id, 2)
         return
     if request.method == "HEAD":
