@@ -266,6 +266,17 @@ def test_server_that_closes_before_its_head_is_unavailable(sallyport):
         proxy.wait_event("access", path="/test.Echo/Unary", fault="backend_reset")
 
 
+def test_stop_ends_calls_when_the_drain_is_over(sallyport, start, authority):
+    server = start_server(start, authority, "h2c")
+    proxy = front(sallyport, server.url, tail="timeouts: {drain: 1s}\n")
+    calling = Calling(start, proxy, "chat", method="WaitStream", count=1, bytes=10, stay=True)
+    calling.wait_answers(1)
+    assert proxy.stop() == 0
+    assert calling.outcome()["code"] in (CANCELLED, UNAVAILABLE)
+    server.wait_event(event="cancelled", name="WaitStream")
+    assert proxy.events("access")[-1]["fault"] == "drain_deadline"
+
+
 # ---- time and size -------------------------------------------------------------------------
 
 
