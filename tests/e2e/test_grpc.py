@@ -198,7 +198,7 @@ def test_te_trailers_and_the_deadline_reach_the_server(sallyport):
 
 def test_deadline_ends_the_call_on_both_sides(plain):
     proxy, server = plain
-    seen = call(proxy, "unary", method="Wait", bytes=1, deadline=300)
+    seen = call(proxy, "unary", method="Wait", bytes=1, deadline=2000)
     assert seen["code"] == DEADLINE_EXCEEDED
     assert server.wait_event(event="began", name="Wait")[-1]["deadline"]
     server.wait_event(event="cancelled", name="Wait")
