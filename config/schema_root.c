@@ -336,7 +336,8 @@ static const struct schema_key LIMITS_KEYS[] = {
      .least = 1,
      .most = 1024 * GIB,
      AT(limits, body_bytes),
-     .doc = "The body of a request; it is streamed, never stored. Beyond: 413."},
+     .doc = "The body of a request; it is streamed, never stored. Beyond: 413. Of a gRPC call, "
+            "which may be open for days, each message."},
     {.name = "chunk_overhead_bytes",
      .type = SCHEMA_SIZE,
      .fallback = "64KiB",

@@ -15,10 +15,13 @@ struct http2_client {
     struct client_codec_start start;
     struct framer framer;
     size_t lanes;        /* exchanges that run, waiting ones and promised ones included */
+    size_t grpc_lanes;   /* those of them that are calls of gRPC */
     struct list waiting; /* of struct client_lane: for the server's SETTINGS */
+    bool has_begun;      /* one exchange did not wait for them */
     bool has_settings;
-    bool is_leaving; /* takes no more exchanges */
-    bool is_asked;   /* a PING waits for its answer */
+    bool is_leaving;     /* takes no more exchanges */
+    bool is_asked;       /* a PING waits for its answer */
+    uint64_t pong_at_ms; /* when the last answer came */
     bool has_served;
     struct deadline ping;
     struct loop_post post_reap;
@@ -34,6 +37,7 @@ struct client_lane {
     bool is_open;      /* the library has a stream for it */
     bool is_responded; /* the driver was told of the response */
     bool is_tunnel;
+    bool is_grpc;
     uint64_t submitted_ms;
     uint64_t rate_sent;
     uint64_t rate_received;
@@ -107,6 +111,7 @@ static void leave(struct client_lane *asked)
 {
     struct http2_client *client = asked->client;
     client->lanes--;
+    client->grpc_lanes -= asked->is_grpc ? 1 : 0;
     if (!asked->is_open) {
         loop_post_reap(client->start.loop, &asked->lane.post_reap);
     } else if (asked->is_over) {
@@ -164,9 +169,12 @@ static void reap(void *self)
 static enum request_fate fate_of(const struct client_lane *asked)
 {
     const struct http2_client *client = asked->client;
+    if (!asked->lane.is_begun) {
+        return FATE_UNSEEN;
+    }
     bool is_stale = client->has_served && !asked->is_responded &&
                     client->framer.read_at_ms < asked->submitted_ms;
-    return is_stale || !asked->is_open ? FATE_PROBABLY_UNSEEN : FATE_UNKNOWN;
+    return is_stale ? FATE_PROBABLY_UNSEEN : FATE_UNKNOWN;
 }
 
 static void end_client(struct http2_client *client, enum fault_code fault)
@@ -179,7 +187,7 @@ static void end_client(struct http2_client *client, enum fault_code fault)
     stream_close(stream);
     for (struct list_link *link = list_first(&client->waiting); link != NULL;
          link = list_first(&client->waiting)) {
-        fail(LIST_OBJECT(link, struct client_lane, waiting), fault, FATE_PROBABLY_UNSEEN);
+        fail(LIST_OBJECT(link, struct client_lane, waiting), fault, FATE_UNSEEN);
     }
     for (struct list_link *link = list_first(&client->framer.lanes); link != NULL;
          link = list_first(&client->framer.lanes)) {
@@ -214,6 +222,14 @@ static void on_over(struct framer *framer, enum fault_code fault)
 
 /* ---- deadlines ---- */
 
+static uint64_t silence_to_ask_ms(const struct http2_client *client)
+{
+    uint64_t after_ms = client->start.settings->ping_ms;
+    bool has_only_answered = client->framer.read_at_ms == client->pong_at_ms;
+    bool is_quiet_grpc = client->grpc_lanes > 0 && has_only_answered;
+    return is_quiet_grpc && after_ms < H2_GRPC_PING_MS ? H2_GRPC_PING_MS : after_ms;
+}
+
 /* A conn that is silent while exchanges wait is asked whether it lives (RFC 9113 §6.7). */
 static void on_ping_deadline(void *self)
 {
@@ -228,7 +244,7 @@ static void on_ping_deadline(void *self)
     } else if (client->is_asked) {
         end_client(client, FAULT_TIMEOUT_RESPONSE);
         return;
-    } else {
+    } else if (silent_ms >= silence_to_ask_ms(client)) {
         client->is_asked = true;
         (void)nghttp2_submit_ping(framer->library, NGHTTP2_FLAG_NONE, NULL);
         framer_wake(framer);
@@ -266,7 +282,7 @@ static void on_lane_deadline(void *self)
  * the caller's own deadline ends them. */
 static void arm_lane(struct client_lane *asked)
 {
-    bool is_open_ended = asked->is_tunnel || message_is_grpc(asked->lane.exchange->request);
+    bool is_open_ended = asked->is_tunnel || asked->is_grpc;
     uint64_t after_ms = is_open_ended ? 0 : asked->client->start.settings->response_ms;
     deadline_arm(&asked->deadline, asked->client->start.loop, after_ms, on_lane_deadline, asked);
 }
@@ -337,23 +353,29 @@ static struct client_lane *asked_of_requester(struct requester *requester)
     return LIST_OBJECT(requester, struct client_lane, requester);
 }
 
-/* RFC 8441 §3: an extended CONNECT may be sent only to a server that has offered it. */
+/* RFC 8441 §3: an extended CONNECT may be sent only to a server that has offered it. Other
+ * exchanges wait too, all but the first one: how many the server takes is in its SETTINGS, and to
+ * one that takes few a burst would be an attack. */
 static void request(struct requester *requester, struct exchange *exchange)
 {
     struct client_lane *asked = asked_of_requester(requester);
     struct http2_client *client = asked->client;
     assert_always(asked->lane.exchange == NULL && !asked->is_open);
     asked->lane.exchange = exchange;
+    asked->is_grpc = message_is_grpc(exchange->request);
+    client->grpc_lanes += asked->is_grpc ? 1 : 0;
     exchange->requester = requester;
     if (client->framer.stream == NULL) {
         fail(asked, FAULT_BACKEND_RESET, FATE_UNSEEN);
         return;
     }
-    if (exchange->request->upgrade.len > 0 && !client->has_settings) {
+    bool must_wait = client->has_begun || exchange->request->upgrade.len > 0;
+    if (must_wait && !client->has_settings) {
         list_append(&client->waiting, &asked->waiting);
         arm_lane(asked);
         return;
     }
+    client->has_begun = true;
     begin(asked);
 }
 
@@ -467,7 +489,7 @@ static void on_closed(struct lane *lane)
         asked->is_over = true; /* all of it is here, and waits for room */
         return;
     } else if (lane->exchange != NULL) {
-        bool was_refused = lane->code == NGHTTP2_REFUSED_STREAM;
+        bool was_refused = lane->code == NGHTTP2_REFUSED_STREAM || !lane->is_begun;
         fail(asked, asked->is_responded ? FAULT_BACKEND_TRUNCATED : FAULT_BACKEND_RESET,
              was_refused ? FATE_UNSEEN : FATE_UNKNOWN);
     }
@@ -505,7 +527,9 @@ static void on_goaway(struct framer *framer, int32_t last_id)
 
 static void on_pong(struct framer *framer)
 {
-    client_of_framer(framer)->is_asked = false;
+    struct http2_client *client = client_of_framer(framer);
+    client->is_asked = false;
+    client->pong_at_ms = framer->read_at_ms;
 }
 
 static void on_read(struct framer *framer)

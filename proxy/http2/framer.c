@@ -301,12 +301,13 @@ static int on_frame_sent(nghttp2_session *library, const nghttp2_frame *frame, v
         framer->fault == FAULT_NONE) {
         framer->fault = FAULT_H2_PROTOCOL; /* the library has found it out by itself */
     }
-    bool has_flag = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
-    if (!has_flag || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) {
+    bool is_lanes = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
+    struct lane *lane = is_lanes ? lane_of(framer, frame->hd.stream_id) : NULL;
+    if (lane == NULL) {
         return 0;
     }
-    struct lane *lane = lane_of(framer, frame->hd.stream_id);
-    if (lane != NULL) {
+    lane->is_begun = true;
+    if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
         lane->is_sent = true;
         lane_note(lane, LANE_SENT);
     }

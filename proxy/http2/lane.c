@@ -43,6 +43,7 @@ void lane_receive_into(struct lane *lane, struct body *body, const struct framin
     lane->has_length = framing->kind == FRAMING_LENGTH || framing->kind == FRAMING_NONE;
     lane->length = framing->kind == FRAMING_LENGTH ? framing->length : 0;
     lane->limit = limit;
+    lane->is_grpc = message_is_grpc(lane->exchange->request);
     body_attach_producer(body, on_room, lane);
 }
 
@@ -68,6 +69,15 @@ static void credit(struct lane *lane, uint64_t bytes)
     }
 }
 
+static bool is_above_limit(struct lane *lane, slice bytes)
+{
+    if (lane->limit == 0) {
+        return false;
+    }
+    return lane->is_grpc ? !grpc_messages_take(&lane->messages, bytes, lane->limit)
+                         : lane->received > lane->limit;
+}
+
 void lane_take(struct lane *lane, slice bytes)
 {
     struct framer *framer = lane->framer;
@@ -83,7 +93,7 @@ void lane_take(struct lane *lane, slice bytes)
         bad_content(lane, FAULT_H2_LENGTH);
         return;
     }
-    if (lane->limit > 0 && lane->received > lane->limit) {
+    if (is_above_limit(lane, bytes)) {
         bad_content(lane, FAULT_LIMIT_BODY_BYTES);
         return;
     }

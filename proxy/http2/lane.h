@@ -21,6 +21,7 @@
 
 #include "proxy/base/list.h"
 #include "proxy/http/exchange.h"
+#include "proxy/http2/grpc.h"
 #include "proxy/http2/stash.h"
 #include "proxy/net/timer.h"
 
@@ -37,7 +38,7 @@ enum lane_news {
 };
 
 /* Fields private to lane.c and framer.c, but for exchange, id, fault, code, has_head, is_in_ended,
- * is_sent and is_closed, which codecs read. */
+ * is_begun, is_sent and is_closed, which codecs read. */
 struct lane {
     struct list_link link; /* in its framer */
     struct list_link ready;
@@ -54,7 +55,9 @@ struct lane {
     bool is_in_ended; /* END_STREAM was received */
     bool has_length;  /* Content-Length was given */
     uint64_t length;
-    uint64_t limit;    /* of content; 0: none */
+    uint64_t limit; /* of content, or with gRPC of each message; 0: none */
+    bool is_grpc;
+    struct grpc_messages messages;
     uint64_t received; /* content, so far */
     uint64_t credited; /* of it, given back to the peer's window */
     uint64_t grown_at; /* `credited` when the window grew last */
@@ -62,6 +65,7 @@ struct lane {
 
     struct body *out;
     bool is_deferred; /* the library waits to be told of more */
+    bool is_begun;    /* our head was framed: until then the peer knows nothing of the stream */
     bool is_sent;
     bool is_closed; /* the library knows the stream no more */
     struct loop_post post_reap;
@@ -70,7 +74,8 @@ struct lane {
 void lane_open(struct lane *lane, struct framer *framer, int32_t id, struct exchange *exchange,
                void (*reap)(void *self), void *self);
 
-/* What arrives goes to `body`. Declared lengths are checked, and `limit` (0: none). */
+/* What arrives goes to `body`. Declared lengths are checked, and `limit` (0: none): of all of it,
+ * or, for a call of gRPC, of each message. */
 void lane_receive_into(struct lane *lane, struct body *body, const struct framing *framing,
                        uint64_t limit);
 

@@ -74,6 +74,10 @@ enum {
     /* Between the two GOAWAY frames of a drain (RFC 9113 §6.8): a round trip and a half of a slow
      * path; the second one follows at once when the PING between them is answered. */
     H2_GOAWAY_MS = 1000,
+    /* Servers of gRPC take more than three PINGs less than five minutes apart, with nothing to say
+     * between them, for an attack and close ("too_many_pings"): a conn whose calls are quiet is
+     * asked soon once, and from then on as seldom as this. */
+    H2_GRPC_PING_MS = 310 * 1000,
 
     /* A conn that was idle this long gives back memory that the next exchange would have to ask for
      * again; a second is longer than a page waits for its next request. */

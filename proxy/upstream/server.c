@@ -173,6 +173,7 @@ enum fault_code server_adopt(struct server *server, struct stream *stream, bool 
         free(conn);
         return FAULT_LIMIT_MEMORY;
     }
+    /* A dial for a tunnel may have offered less than the server speaks. */
     if (!is_tunnel || server->tls_tunnel == NULL) {
         server->is_multiplexed = conn->codec->calls->is_multiplexed;
     }

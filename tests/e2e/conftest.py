@@ -231,6 +231,14 @@ def start(request, tmp_path):
     stop_all(processes)
 
 
+@pytest.fixture(scope="module")
+def standing_start(request, tmp_path_factory):
+    """As start, until the module's last test."""
+    processes = []
+    yield starter(processes, tmp_path_factory.mktemp("standing-start"))
+    stop_all(processes)
+
+
 def stop_all(processes):
     problems = []
     for process in reversed(processes):

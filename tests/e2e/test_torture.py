@@ -18,6 +18,8 @@ import time
 
 import pytest
 from conftest import server_settings, wait_until
+from h2.events import RequestReceived, StreamEnded
+from http2_peers import Http2Server
 
 HEAD_END = b"\r\n\r\n"
 SEED = int(os.environ.get("SALLYPORT_TORTURE_SEED", "20"))
@@ -178,6 +180,53 @@ def serve(conn):
             return
 
 
+# ---- the same over HTTP/2: all exchanges on few conns ---
+
+
+def respond_h2(conn, request, plan, digest, dice):
+    ident = request.fields["x-id"]
+    body = text_of(ident, plan["out"])
+    fields = [("x-id", ident), ("x-digest", digest)]
+    if plan["interim"]:
+        conn.send_headers(request.id, [(":status", "103"), ("link", "</a>")])
+    if plan["kind"] == "none":
+        conn.respond(request.id, status=204, fields=fields)
+        return
+    if plan["kind"] == "length":
+        fields.append(("content-length", str(len(body))))
+    if plan["break"] == "backend":
+        if request.method != "HEAD":  # of which nothing is missing once its head is there
+            conn.send_headers(request.id, [(":status", "200"), *fields])
+            room = min(conn.h2.local_flow_control_window(request.id), 16384, len(body))
+            conn.send_data(request.id, body[:dice.randrange(room + 1)])
+        conn.reset(request.id, 2)
+        return
+    if request.method == "HEAD":
+        conn.respond(request.id, fields=fields)
+        return
+    trailers = [("x-end", "1")] if plan["kind"] == "chunked" else None
+    conn.respond(request.id, body, fields=fields, trailers=trailers)
+
+
+def serve_h2(conn):
+    for event in conn.events():
+        if not isinstance(event, (RequestReceived, StreamEnded)):
+            continue
+        request = conn.streams[event.stream_id]
+        if request.reset_code is not None:
+            continue
+        plan = json.loads(request.fields["x-plan"])
+        dice = random.Random(request.fields["x-id"])
+        if isinstance(event, RequestReceived):
+            if plan["early"]:
+                respond_h2(conn, request, plan, "early", dice)
+            elif "expect" in request.fields:
+                conn.send_headers(request.id, [(":status", "100")])
+        elif not plan["early"]:
+            digest = hashlib.sha256(request.body).hexdigest()
+            respond_h2(conn, request, plan, digest, dice)
+
+
 # ---- the clients -----------------------------------------------------------------------------
 
 
@@ -209,8 +258,9 @@ def write_request(ident, plan, dice):
 
 
 class Client:
-    def __init__(self, number, connect):
+    def __init__(self, number, connect, ends_tell_nothing=True):
         self.dice = random.Random(SEED * 1000 + number)
+        self.ends_tell_nothing = ends_tell_nothing  # the backend's conn may end with a response
         self.number = number
         self.connect = connect
         self.whole = 0
@@ -283,7 +333,7 @@ class Client:
             assert fields["x-id"] == ident
             assert fields["x-digest"] in (request[2], "early")
             is_cut = plan["break"] == "backend" and plan["method"] != "HEAD" and status == 200
-            assert not is_cut or plan["kind"] == "close"
+            assert not is_cut or (plan["kind"] == "close" and self.ends_tell_nothing)
             if status == 200 and plan["method"] != "HEAD" and not is_cut:
                 assert body == text_of(ident, plan["out"])
         else:
@@ -370,6 +420,29 @@ def test_nothing_stalls_and_nothing_is_mixed_up(sallyport, backend, authority, f
     with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
         assert sum(pool.map(run, range(CLIENTS))) > CLIENTS
     wait_until(lambda: len(open_conns(proxy)) == 0, "the clients' conns to be gone")
+
+
+@pytest.mark.parametrize("front", ["plain", "tls"])
+@pytest.mark.parametrize("back", ["h2c", "h2"])
+def test_exchanges_that_share_conns_are_not_mixed_up(sallyport, authority, front, back):
+    with Http2Server(serve_h2, tls=authority.local if back == "h2" else None) as server:
+        proxy = sallyport('''
+            certificates: [{name: web, chain: @chain@, key: @key@}]
+            listeners:
+              - {name: plain, address: "127.0.0.1:@plain@", tls: off, routes: [{backend: app}]}
+              - {name: tls, address: "127.0.0.1:@tls@", routes: [{backend: app}]}
+            backends: {app: {servers: ["@server@"]@backend_tls@}}
+        ''', server=server.url,
+            backend_tls=", tls: {ca: %s}" % authority.path if back == "h2" else "")
+
+        def run(number):
+            connect = lambda: small_conn(proxy.port(front), front == "tls", authority)
+            return Client(number, connect, ends_tell_nothing=False).run()
+
+        with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
+            assert sum(pool.map(run, range(CLIENTS))) > CLIENTS
+        wait_until(lambda: len(open_conns(proxy)) == 0, "the clients' conns to be gone")
+        assert server.violations == [] and len(server.conns) == 1
 
 
 def open_conns(proxy):
