@@ -596,8 +596,16 @@ static slice protocol(const struct responder *responder)
     return SLICE("HTTP/2");
 }
 
+static bool takes_tunnel(const struct responder *responder)
+{
+    const struct exchange *exchange =
+        served_of_responder((struct responder *)(uintptr_t)responder)->lane.exchange;
+    return websocket_is_accepted(exchange->request, exchange->response);
+}
+
 static const struct responder_calls responder_calls = {
     .interim = interim,
+    .takes_tunnel = takes_tunnel,
     .respond = respond,
     .abandon = abandon,
     .protocol = protocol,

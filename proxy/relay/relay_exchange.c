@@ -426,6 +426,12 @@ static void begin_tunnel(struct relay_exchange *relayed)
                  relayed->shared->config->timeouts.tunnel_idle_ms, on_tunnel_idle, relayed);
 }
 
+static bool client_takes_tunnel(const struct exchange *exchange)
+{
+    const struct responder *responder = exchange->responder;
+    return responder->calls->takes_tunnel == NULL || responder->calls->takes_tunnel(responder);
+}
+
 static void on_response(struct exchange *exchange)
 {
     struct relay_exchange *relayed = relayed_of(exchange);
@@ -433,6 +439,10 @@ static void on_response(struct exchange *exchange)
     relayed->first_byte_us = now_us(relayed);
     if (!is_tunnel && exchange->request->upgrade.len > 0) {
         body_end(&exchange->request_body); /* refused: nothing follows the head */
+    }
+    if (is_tunnel && !client_takes_tunnel(exchange)) {
+        answer_fault(relayed, FAULT_BACKEND_UPGRADE);
+        return;
     }
     if (rule_response(relayed) != STATUS_OK) {
         answer_fault(relayed, FAULT_LIMIT_MEMORY);
