@@ -287,7 +287,8 @@ static bool waits_for_body(const struct server_lane *served)
 {
     const struct lane *lane = &served->lane;
     bool may_begin = served->is_continued || lane->received > 0;
-    return !lane->is_in_ended && !served->is_tunnel && !served->is_refused && may_begin &&
+    bool is_for_tunnel = lane->exchange->request->upgrade.len > 0; /* begins with the response */
+    return !lane->is_in_ended && !is_for_tunnel && !served->is_refused && may_begin &&
            lane->in != NULL && buffer_is_empty(&lane->in->bytes);
 }
 
