@@ -410,6 +410,7 @@ static void on_tunnel_idle(void *self)
     uint64_t moved = exchange->request_body.moved_in + exchange->response_body.moved_in;
     if (moved == relayed->tunnel_moved) {
         relayed->fault = FAULT_TIMEOUT_TUNNEL;
+        body_cut(&exchange->response_body, FAULT_TIMEOUT_TUNNEL);
         abandon(relayed);
         return;
     }
