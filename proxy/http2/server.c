@@ -43,6 +43,7 @@ struct server_lane {
     bool is_tunnel;
     bool is_continued; /* 100 (Continue) was sent, or nobody asked for it */
     bool is_refused;   /* what still comes of the request is of no use */
+    bool is_over;      /* the library knows the stream no more, and content still waits for room */
     uint8_t slow_checks;
     uint64_t rate_received;
     uint64_t rate_sent;
@@ -88,9 +89,13 @@ static void cut(struct server_lane *served, uint32_t code, enum fault_code fault
     end_exchange(served, fault);
 }
 
+/* Harmless when repeated. */
 static void forget_lane(struct server_lane *served)
 {
     struct framer *framer = served->lane.framer;
+    if (!list_has(&served->lane.link)) {
+        return;
+    }
     list_remove(&served->lane.ready);
     list_remove(&served->lane.link);
     framer->lane_count--;
@@ -462,17 +467,38 @@ static void on_bad_content(struct lane *lane)
 
 /* ---- responses ---- */
 
+/* A stream without frames to come: the conn may be idle now, or done. */
+static void leave(struct server_lane *served)
+{
+    struct http2_server *server = served->server;
+    forget_lane(served);
+    if (server->framer.lane_count == 0) {
+        arm(server);
+        framer_wake(&server->framer);
+    }
+}
+
+/* The client's direction of a tunnel goes on, or waits for room. */
+static bool is_half_open(const struct server_lane *served)
+{
+    const struct lane *lane = &served->lane;
+    return served->is_tunnel && lane->in != NULL && lane->in->state == BODY_OPEN;
+}
+
 static void finish(struct server_lane *served)
 {
     struct lane *lane = &served->lane;
-    if (served->is_tunnel && !lane->is_in_ended) {
-        return; /* the other direction goes on */
+    if (is_half_open(served)) {
+        return;
     }
     if (!lane->is_in_ended) {
         /* RFC 9113 §8.1: the response is complete; what is left of the request is not wanted. */
         lane_reset(lane, NGHTTP2_NO_ERROR);
     }
     end_exchange(served, FAULT_NONE);
+    if (served->is_over) {
+        leave(served);
+    }
 }
 
 static void on_moved(struct lane *lane)
@@ -499,18 +525,17 @@ static void on_closed(struct lane *lane)
 {
     struct server_lane *served = served_of(lane);
     struct exchange *exchange = lane->exchange;
+    if (exchange != NULL && lane->is_sent && lane->is_in_ended && is_half_open(served)) {
+        served->is_over = true;
+        return;
+    }
     if (exchange != NULL) {
         bool is_cut = lane->out != NULL && lane->out->state == BODY_CUT;
         bool is_whole = lane->is_sent && (lane->is_in_ended || lane->code == NGHTTP2_NO_ERROR);
         enum fault_code fault = is_cut ? lane->out->fault : FAULT_CLIENT_RESET;
         end_exchange(served, is_whole ? FAULT_NONE : fault);
     }
-    struct http2_server *server = served->server;
-    forget_lane(served);
-    if (server->framer.lane_count == 0) {
-        arm(server);
-        framer_wake(&server->framer);
-    }
+    leave(served);
 }
 
 static struct server_lane *served_of_responder(struct responder *responder)
@@ -589,6 +614,9 @@ static void abandon(struct responder *responder)
     deadline_disarm(&served->deadline);
     exchange->responder = NULL;
     (void)lane_let_go(&served->lane);
+    if (served->is_over) {
+        leave(served);
+    }
 }
 
 static slice protocol(const struct responder *responder)

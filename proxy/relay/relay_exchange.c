@@ -488,6 +488,11 @@ static void on_requester_done(struct exchange *exchange)
 {
     struct relay_exchange *relayed = relayed_of(exchange);
     backend_release(&relayed->checkout);
+    if (relayed->phase == PHASE_TUNNEL) {
+        /* Nobody is left to hear the client's direction. */
+        body_made_room(&exchange->request_body);
+        body_cut(&exchange->request_body, FAULT_BACKEND_TRUNCATED);
+    }
     end_if_over(relayed);
 }
 
@@ -502,9 +507,12 @@ static void on_responded(struct exchange *exchange, enum fault_code fault)
         exchange_account(relayed);
     }
     /* A requester whose both directions are complete is about to let go by itself, and its conn
-     * can be used again. */
-    bool is_complete = fault == FAULT_NONE && exchange->response_body.state == BODY_ENDED &&
-                       body_is_done(&exchange->request_body);
+     * can be used again. In a tunnel the last bytes of the client count, though its server has said
+     * all it had to say. */
+    bool is_sent = relayed->phase == PHASE_TUNNEL ? exchange->request_body.state == BODY_ENDED
+                                                  : body_is_done(&exchange->request_body);
+    bool is_complete =
+        fault == FAULT_NONE && exchange->response_body.state == BODY_ENDED && is_sent;
     if (!is_complete || exchange->requester == NULL) {
         let_requester_go(relayed);
     }
