@@ -439,7 +439,9 @@ static void on_response(struct exchange *exchange)
     bool is_tunnel = exchange->response->framing.kind == FRAMING_TUNNEL;
     relayed->first_byte_us = now_us(relayed);
     if (!is_tunnel && exchange->request->upgrade.len > 0) {
-        body_end(&exchange->request_body); /* refused: nothing follows the head */
+        /* Refused: nothing follows the head, not even what the client sent too early. */
+        body_take(&exchange->request_body, body_bytes(&exchange->request_body).len);
+        body_end(&exchange->request_body);
     }
     if (is_tunnel && !client_takes_tunnel(exchange)) {
         answer_fault(relayed, FAULT_BACKEND_UPGRADE);
