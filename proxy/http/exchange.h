@@ -36,6 +36,8 @@ struct responder {
 struct responder_calls {
     /* Sends an interim response (1xx but 101). Dropped where the client cannot take it. */
     void (*interim)(struct responder *responder, const struct message *interim);
+    /* Is the tunnel in exchange->response the one that was asked for? NULL: the client judges. */
+    bool (*takes_tunnel)(const struct responder *responder);
     /* Sends the head of exchange->response and, as it comes, exchange->response_body. Once. */
     void (*respond)(struct responder *responder);
     /* Ends the exchange without a (complete) response in a way that the client can tell. The

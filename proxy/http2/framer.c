@@ -172,14 +172,15 @@ static int on_header(nghttp2_session *library, const nghttp2_frame *frame, const
     return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
-/* RFC 9113 §8.1: trailers end the message. */
+/* RFC 9113 §8.1: trailers end the message; §8.5: a tunnel has none. */
 static void take_trailers(struct lane *lane, struct block *block, bool is_last)
 {
     if (lane->in == NULL || lane->fault != FAULT_NONE) {
         return;
     }
-    enum fault_code fault =
-        is_last ? block_to_trailers(block, &lane->in->trailers) : FAULT_H2_TRAILER;
+    enum fault_code fault = is_last && !lane->is_tunnel
+                                ? block_to_trailers(block, &lane->in->trailers)
+                                : FAULT_H2_TRAILER;
     if (fault != FAULT_NONE) {
         lane->fault = fault;
         lane_note(lane, LANE_BAD);

@@ -40,6 +40,7 @@ void lane_receive_into(struct lane *lane, struct body *body, const struct framin
                        uint64_t limit)
 {
     lane->in = body;
+    lane->is_tunnel = framing->kind == FRAMING_TUNNEL;
     lane->has_length = framing->kind == FRAMING_LENGTH || framing->kind == FRAMING_NONE;
     lane->length = framing->kind == FRAMING_LENGTH ? framing->length : 0;
     lane->limit = limit;

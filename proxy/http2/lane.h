@@ -53,6 +53,7 @@ struct lane {
     struct stash stash;
     bool has_head;
     bool is_in_ended; /* END_STREAM was received */
+    bool is_tunnel;   /* what arrives has no end but END_STREAM: no trailers */
     bool has_length;  /* Content-Length was given */
     uint64_t length;
     uint64_t limit; /* of content, or with gRPC of each message; 0: none */

@@ -32,8 +32,8 @@ enum {
     /* ---- header blocks ---- */
 
     /* A block of 64 KiB, the default limit, needs four full frames; some split it into smaller
-     * ones. Builds of the library that count them (Debian's 1.52 does, unless it is not patched) end
-     * the conn after as many, with a code that says nothing of a flood. */
+     * ones. Builds of the library that count them (Debian's 1.52 does, unless it is not patched)
+     * end the conn after as many, with a code that says nothing of a flood. */
     H2_CONTINUATIONS_MAX = 8,
     /* Decoded bytes of one block that is too large are thrown away, but decoding them costs: after
      * this many times limits.header_bytes the conn ends. */

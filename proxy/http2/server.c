@@ -55,6 +55,7 @@ struct server_lane {
     bool is_tunnel;
     bool is_continued; /* 100 (Continue) was sent, or nobody asked for it */
     bool is_refused;   /* what still comes of the request is of no use */
+    bool is_over;      /* the library knows the stream no more, and content still waits for room */
     uint8_t slow_checks;
     uint64_t rate_received;
     uint64_t rate_sent;
@@ -100,9 +101,13 @@ static void cut(struct server_lane *served, uint32_t code, enum fault_code fault
     end_exchange(served, fault);
 }
 
+/* Harmless when repeated. */
 static void forget_lane(struct server_lane *served)
 {
     struct framer *framer = served->lane.framer;
+    if (!list_has(&served->lane.link)) {
+        return;
+    }
     list_remove(&served->lane.ready);
     list_remove(&served->lane.link);
     framer->lane_count--;
@@ -334,9 +339,10 @@ static bool waits_for_body(const struct server_lane *served)
 {
     const struct lane *lane = &served->lane;
     bool may_begin = served->is_continued || lane->received > 0;
+    bool is_for_tunnel = lane->exchange->request->upgrade.len > 0; /* begins with the response */
     bool may_send = nghttp2_session_get_local_window_size(lane->framer->library) > 0;
-    return !lane->is_in_ended && !served->is_tunnel && !served->is_refused && may_begin &&
-           may_send && lane->in != NULL && buffer_is_empty(&lane->in->bytes);
+    return !lane->is_in_ended && !is_for_tunnel && !served->is_refused && may_begin && may_send &&
+           lane->in != NULL && buffer_is_empty(&lane->in->bytes);
 }
 
 static bool is_rated(const struct server_lane *served)
@@ -395,8 +401,8 @@ static void arm_lane(struct server_lane *served)
     const struct server_settings *settings = served->server->start.settings;
     /* Whether there is something to wait for is looked at when the time has come. */
     bool is_sending = served->is_responded && !served->lane.is_sent;
-    bool is_watched = settings->minimum_rate > 0 && is_rated(served) &&
-                      (!served->lane.is_in_ended || is_sending);
+    bool is_watched =
+        settings->minimum_rate > 0 && is_rated(served) && (!served->lane.is_in_ended || is_sending);
     deadline_arm(&served->deadline, served->server->start.loop,
                  is_watched ? settings->rate_grace_ms : 0, on_lane_deadline, served);
 }
@@ -518,17 +524,38 @@ static void on_bad_content(struct lane *lane)
 
 /* ---- responses ---- */
 
+/* A stream without frames to come: the conn may be idle now, or done. */
+static void leave(struct server_lane *served)
+{
+    struct http2_server *server = served->server;
+    forget_lane(served);
+    if (server->framer.lane_count == 0) {
+        arm(server);
+        framer_wake(&server->framer);
+    }
+}
+
+/* The client's direction of a tunnel goes on, or waits for room. */
+static bool is_half_open(const struct server_lane *served)
+{
+    const struct lane *lane = &served->lane;
+    return served->is_tunnel && lane->in != NULL && lane->in->state == BODY_OPEN;
+}
+
 static void finish(struct server_lane *served)
 {
     struct lane *lane = &served->lane;
-    if (served->is_tunnel && !lane->is_in_ended) {
-        return; /* the other direction goes on */
+    if (is_half_open(served)) {
+        return;
     }
     if (!lane->is_in_ended) {
         /* RFC 9113 §8.1: the response is complete; what is left of the request is not wanted. */
         lane_reset(lane, NGHTTP2_NO_ERROR);
     }
     end_exchange(served, FAULT_NONE);
+    if (served->is_over) {
+        leave(served);
+    }
 }
 
 static void on_moved(struct lane *lane)
@@ -555,6 +582,10 @@ static void on_closed(struct lane *lane)
 {
     struct server_lane *served = served_of(lane);
     struct exchange *exchange = lane->exchange;
+    if (exchange != NULL && lane->is_sent && lane->is_in_ended && is_half_open(served)) {
+        served->is_over = true;
+        return;
+    }
     if (exchange != NULL) {
         bool is_cut = lane->out != NULL && lane->out->state == BODY_CUT;
         bool is_whole = lane->is_sent && (lane->is_in_ended || lane->code == NGHTTP2_NO_ERROR);
@@ -563,12 +594,7 @@ static void on_closed(struct lane *lane)
         enum fault_code fault = is_cut ? lane->out->fault : reset;
         end_exchange(served, is_whole ? FAULT_NONE : fault);
     }
-    struct http2_server *server = served->server;
-    forget_lane(served);
-    if (server->framer.lane_count == 0) {
-        arm(server);
-        framer_wake(&server->framer);
-    }
+    leave(served);
 }
 
 static struct server_lane *served_of_responder(struct responder *responder)
@@ -647,6 +673,9 @@ static void abandon(struct responder *responder)
     deadline_disarm(&served->deadline);
     exchange->responder = NULL;
     (void)lane_let_go(&served->lane);
+    if (served->is_over) {
+        leave(served);
+    }
 }
 
 static slice protocol(const struct responder *responder)
@@ -655,8 +684,16 @@ static slice protocol(const struct responder *responder)
     return SLICE("HTTP/2");
 }
 
+static bool takes_tunnel(const struct responder *responder)
+{
+    const struct exchange *exchange =
+        served_of_responder((struct responder *)(uintptr_t)responder)->lane.exchange;
+    return websocket_is_accepted(exchange->request, exchange->response);
+}
+
 static const struct responder_calls responder_calls = {
     .interim = interim,
+    .takes_tunnel = takes_tunnel,
     .respond = respond,
     .abandon = abandon,
     .protocol = protocol,

@@ -42,6 +42,6 @@ bool websocket_is_accepted(const struct message *request, const struct message *
 {
     char text[WEBSOCKET_ACCEPT_BYTES];
     const struct field *accept = fields_find(&response->fields, FIELD_SEC_WEBSOCKET_ACCEPT);
-    return accept != NULL && accept_of(request, text) &&
-           slice_equal(accept->value, (slice){text, sizeof(text)});
+    return fields_count(&response->fields, FIELD_SEC_WEBSOCKET_ACCEPT) == 1 &&
+           accept_of(request, text) && slice_equal(accept->value, (slice){text, sizeof(text)});
 }

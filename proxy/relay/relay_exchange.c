@@ -416,6 +416,7 @@ static void on_tunnel_idle(void *self)
     uint64_t moved = exchange->request_body.moved_in + exchange->response_body.moved_in;
     if (moved == relayed->tunnel_moved) {
         relayed->fault = FAULT_TIMEOUT_TUNNEL;
+        body_cut(&exchange->response_body, FAULT_TIMEOUT_TUNNEL);
         abandon(relayed);
         return;
     }
@@ -432,13 +433,25 @@ static void begin_tunnel(struct relay_exchange *relayed)
                  relayed->shared->config->timeouts.tunnel_idle_ms, on_tunnel_idle, relayed);
 }
 
+static bool client_takes_tunnel(const struct exchange *exchange)
+{
+    const struct responder *responder = exchange->responder;
+    return responder->calls->takes_tunnel == NULL || responder->calls->takes_tunnel(responder);
+}
+
 static void on_response(struct exchange *exchange)
 {
     struct relay_exchange *relayed = relayed_of(exchange);
     bool is_tunnel = exchange->response->framing.kind == FRAMING_TUNNEL;
     relayed->first_byte_us = now_us(relayed);
     if (!is_tunnel && exchange->request->upgrade.len > 0) {
-        body_end(&exchange->request_body); /* refused: nothing follows the head */
+        /* Refused: nothing follows the head, not even what the client sent too early. */
+        body_take(&exchange->request_body, body_bytes(&exchange->request_body).len);
+        body_end(&exchange->request_body);
+    }
+    if (is_tunnel && !client_takes_tunnel(exchange)) {
+        answer_fault(relayed, FAULT_BACKEND_UPGRADE);
+        return;
     }
     if (rule_response(relayed) != STATUS_OK) {
         answer_fault(relayed, FAULT_LIMIT_MEMORY);
@@ -483,6 +496,11 @@ static void on_requester_done(struct exchange *exchange)
 {
     struct relay_exchange *relayed = relayed_of(exchange);
     backend_release(&relayed->checkout);
+    if (relayed->phase == PHASE_TUNNEL) {
+        /* Nobody is left to hear the client's direction. */
+        body_made_room(&exchange->request_body);
+        body_cut(&exchange->request_body, FAULT_BACKEND_TRUNCATED);
+    }
     end_if_over(relayed);
 }
 
@@ -497,9 +515,12 @@ static void on_responded(struct exchange *exchange, enum fault_code fault)
         exchange_account(relayed);
     }
     /* A requester whose both directions are complete is about to let go by itself, and its conn
-     * can be used again. */
-    bool is_complete = fault == FAULT_NONE && exchange->response_body.state == BODY_ENDED &&
-                       body_is_done(&exchange->request_body);
+     * can be used again. In a tunnel the last bytes of the client count, though its server has said
+     * all it had to say. */
+    bool is_sent = relayed->phase == PHASE_TUNNEL ? exchange->request_body.state == BODY_ENDED
+                                                  : body_is_done(&exchange->request_body);
+    bool is_complete =
+        fault == FAULT_NONE && exchange->response_body.state == BODY_ENDED && is_sent;
     if (!is_complete || exchange->requester == NULL) {
         let_requester_go(relayed);
     }

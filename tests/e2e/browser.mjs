@@ -1,16 +1,17 @@
 // Opens a page of the demo app in Chromium as a person would, and prints as JSON what it saw:
-//   node browser.mjs URL SCREENSHOT
+//   node browser.mjs URL SCREENSHOT NET_LOG
+// NET_LOG is a file to which Chromium writes what its network does, frame by frame.
 // HOME must have an NSS database that trusts the proxy's CA: nothing here ignores a certificate.
 //
 // SPDX-License-Identifier: Apache-2.0
 import { chromium } from "playwright-core";
 
-const [url, screenshot] = process.argv.slice(2);
+const [url, screenshot, netLog] = process.argv.slice(2);
 const PATIENCE_MS = 30000;
 const CHROMIUM_FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
-  "--disable-dev-shm-usage",
+  "--disable-dev-shm-usage", `--log-net-log=${netLog}`,
 ];
 
 const browser = await chromium.launch({
@@ -31,6 +32,8 @@ try {
   const security = await response.securityDetails();
   seen.protocol = security && security.protocol;
   seen.issuer = security && security.issuer;
+  seen.spoken = await page.evaluate(
+    () => performance.getEntriesByType("navigation")[0].nextHopProtocol);
 
   await page.locator("#live-pill", { hasText: "connected" }).waitFor();
   const first = await page.locator("#live-time").textContent();
@@ -46,6 +49,7 @@ try {
   for (const name of ["pill", "version", "cipher", "group", "resumed", "websocket"]) {
     seen[`session_${name}`] = await page.locator(`#session-${name}`).textContent();
   }
+  seen.way = await page.locator("#way-browser").textContent();
   await page.locator("#beat-note", { hasText: "median" }).waitFor();
   seen.overflow = await page.evaluate(
     () => document.documentElement.scrollWidth > document.documentElement.clientWidth);

@@ -42,7 +42,8 @@ CONFIG = textwrap.dedent('''
 class Echo:
     """A WebSocket server in a thread: /close/CODE closes with it, the rest echoes."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
+        self.tls = tls
         self.loop = asyncio.new_event_loop()
         self.paths, self.closes, self.pings = [], [], 0
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
@@ -55,7 +56,8 @@ class Echo:
 
     async def open(self):
         return await websockets.serve(self.talk, "127.0.0.1", 0, max_size=None, ping_interval=None,
-                                      subprotocols=["chat.v2", "chat.v1"], backlog=1024)
+                                      subprotocols=["chat.v2", "chat.v1"], backlog=1024,
+                                      ssl=self.tls)
 
     async def talk(self, socket):
         self.paths.append(socket.path)
