@@ -184,7 +184,8 @@ def test_malformed_head_resets_its_stream_alone(proxy, recorder, client, name):
 def test_malformed_head_with_content_resets_its_stream_alone(recorder, client):
     before = recorder.all_received()
     stream = client.open()
-    client.send(client.headers(stream, head(("transfer-encoding", "chunked"), method="POST"), False),
+    fields = head(("transfer-encoding", "chunked"), method="POST")
+    client.send(client.headers(stream, fields, False),
                 client.data(stream, b"0\r\n\r\nGET /smuggled HTTP/1.1\r\n\r\n", True))
     assert client.reply(stream).reset == PROTOCOL_ERROR
     assert recorder.all_received() == before
@@ -311,8 +312,8 @@ CONNS = {
     "headers_on_an_older_stream": (lambda c: [
         raw_frame(HEADERS, 5, 7, block(c, head(path="/good"))), raw_frame(HEADERS, 5, 5, block(c))],
         STREAM_CLOSED),
-    "headers_after_the_answer": (lambda c: after_answer(c, lambda: raw_frame(HEADERS, 5, 1, block(c))),
-                                 STREAM_CLOSED),
+    "headers_after_the_answer": (lambda c: after_answer(
+        c, lambda: raw_frame(HEADERS, 5, 1, block(c))), STREAM_CLOSED),
     "headers_after_end_stream": (lambda c: [
         raw_frame(HEADERS, 5, 1, block(c, head(path="/good"))), raw_frame(HEADERS, 5, 1, block(c))],
         STREAM_CLOSED),
@@ -325,10 +326,12 @@ CONNS = {
     "data_on_stream_0": (lambda c: [raw_frame(DATA, 1, 0, b"smuggled")], PROTOCOL_ERROR),
     "push_promise": (lambda c: [raw_frame(PUSH_PROMISE, 4, 1, b"\0\0\0\2" + block(c))],
                      PROTOCOL_ERROR),
-    "push_promise_on_an_open_stream": (lambda c: open_upload(c, lambda: raw_frame(PUSH_PROMISE, 4, 1, b"\0\0\0\2" + block(c))), PROTOCOL_ERROR),
+    "push_promise_on_an_open_stream": (lambda c: open_upload(
+        c, lambda: raw_frame(PUSH_PROMISE, 4, 1, b"\0\0\0\2" + block(c))), PROTOCOL_ERROR),
     "continuation_of_nothing": (lambda c: [raw_frame(CONTINUATION, 4, 1, block(c))],
                                 PROTOCOL_ERROR),
-    "continuation_of_a_complete_block": (lambda c: open_upload(c, lambda: raw_frame(CONTINUATION, 4, 1, block(c))), PROTOCOL_ERROR),
+    "continuation_of_a_complete_block": (lambda c: open_upload(
+        c, lambda: raw_frame(CONTINUATION, 4, 1, block(c))), PROTOCOL_ERROR),
     "block_interrupted_by_data": (lambda c: [raw_frame(HEADERS, 1, 1, block(c)),
                                              raw_frame(DATA, 1, 1, b"x")], PROTOCOL_ERROR),
     "block_interrupted_by_headers": (lambda c: [raw_frame(HEADERS, 1, 1, block(c)),
@@ -349,7 +352,8 @@ CONNS = {
                                     COMPRESSION_ERROR),
     "headers_padded_beyond_its_end": (lambda c: [
         raw_frame(HEADERS, 5 | PADDED, 1, b"\xff" + block(c))], PROTOCOL_ERROR),
-    "data_padded_beyond_its_end": (lambda c: open_upload(c, lambda: raw_frame(DATA, 1 | PADDED, 1, b"\x09smuggled")), PROTOCOL_ERROR),
+    "data_padded_beyond_its_end": (lambda c: open_upload(
+        c, lambda: raw_frame(DATA, 1 | PADDED, 1, b"\x09smuggled")), PROTOCOL_ERROR),
     "frame_too_large": (lambda c: open_upload(c, lambda: raw_frame(DATA, 1, 1, bytes(16385))),
                         FRAME_SIZE_ERROR),
     "settings_of_5_bytes": (lambda c: [raw_frame(SETTINGS, 0, 0, bytes(5))], FRAME_SIZE_ERROR),
