@@ -396,15 +396,15 @@ static void what_a_body_has_no_room_for_is_kept(void **state)
     stage_fini(&stage);
 }
 
-static void a_client_that_overruns_a_window_is_reset(void **state)
+static void a_client_that_overruns_a_window_is_closed(void **state)
 {
     (void)state;
     static struct stage stage;
     stage_init_greeted(&stage);
     stage.fake.is_slow = true;
     say(&stage, POST(1) "data 1 #16384\ndata 1 #16384\ndata 1 #16384\ndata 1 #16384\n");
-    expect_told(&stage, "request POST /\nresponded client_reset\n");
-    expect_heard(&stage, "reset 1 3\n");
+    expect_told(&stage, "request POST /\nresponded h2_protocol\nclosed h2_protocol\n");
+    expect_heard(&stage, "reset 1 3\ngoaway 1 3\n");
     stage_fini(&stage);
 }
 
@@ -1431,7 +1431,7 @@ int main(void)
         cmocka_unit_test(a_request_means_the_same_byte_by_byte),
         cmocka_unit_test(what_nobody_takes_gives_no_credit),
         cmocka_unit_test(what_a_body_has_no_room_for_is_kept),
-        cmocka_unit_test(a_client_that_overruns_a_window_is_reset),
+        cmocka_unit_test(a_client_that_overruns_a_window_is_closed),
         cmocka_unit_test(what_is_left_of_a_reset_stream_is_credited_to_the_conn),
         cmocka_unit_test(a_body_above_the_limit_is_refused),
         cmocka_unit_test(trailers_of_a_request_are_the_bodys),
