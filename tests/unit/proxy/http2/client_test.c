@@ -1079,10 +1079,10 @@ static void one_that_waits_may_be_abandoned_or_lost(void **state)
             expect_told(&stage, "idle\nabandoned\n");
         } else if (i == 1) {
             lose(&stage, true);
-            expect_told(&stage, "failed backend_reset unsent\nclosed\n");
+            expect_told(&stage, "failed backend_reset unseen\nclosed\n");
         } else if (i == 2) {
             stage.codec->calls->close(stage.codec);
-            expect_told(&stage, "failed backend_reset unsent\nclosed\n");
+            expect_told(&stage, "failed backend_reset unseen\nclosed\n");
         } else {
             turns_pass(&stage.turns, 300);
             expect_told(&stage, "idle\nfailed timeout_response\n");
