@@ -398,6 +398,13 @@ static void respond(struct responder *responder)
     if (lane->is_closed) {
         return; /* on_closed is on its way */
     }
+    /* Whoever drives the exchange has asked takes_tunnel before; a tunnel to somebody who did not
+     * agree to one must not begin all the same. */
+    if (served->is_tunnel &&
+        !websocket_is_accepted(lane->exchange->request, lane->exchange->response)) {
+        cut(served, NGHTTP2_INTERNAL_ERROR, FAULT_BACKEND_UPGRADE);
+        return;
+    }
     if (!submit_response(served)) {
         cut(served, NGHTTP2_INTERNAL_ERROR, FAULT_INTERNAL);
         return;
