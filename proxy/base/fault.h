@@ -89,6 +89,7 @@
     X(BACKEND_TRUNCATED,     "backend_truncated",       502, "the backend's response was cut short")        \
     X(BACKEND_HEADER_BYTES,  "backend_header_bytes",    502, "the backend's header section is too large")   \
     X(BACKEND_UPGRADE,       "backend_upgrade",         502, "the backend switched protocols unasked")      \
+    X(BACKEND_CANCELLED,     "backend_cancelled",       502, "the backend cancelled the request")           \
     X(BACKEND_NO_TUNNEL,     "backend_no_tunnel",       502, "the backend takes no WebSocket over HTTP/2")  \
     X(BACKEND_NO_GRPC,       "backend_no_grpc",         502, "gRPC needs a backend of h2:// or h2c://, this one speaks HTTP/1.1") \
     X(CLIENT_NO_GRPC,        "client_no_grpc",          505, "gRPC needs HTTP/2, the request came over HTTP/1.1") \

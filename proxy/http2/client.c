@@ -478,6 +478,15 @@ static void on_moved(struct lane *lane)
     }
 }
 
+/* A call of gRPC that its server cancels must not look to its client like an error of the proxy. */
+static enum fault_code reset_fault(const struct client_lane *asked)
+{
+    if (asked->lane.code == NGHTTP2_CANCEL) {
+        return FAULT_BACKEND_CANCELLED;
+    }
+    return asked->is_responded ? FAULT_BACKEND_TRUNCATED : FAULT_BACKEND_RESET;
+}
+
 static void on_closed(struct lane *lane)
 {
     struct client_lane *asked = asked_of(lane);
@@ -490,8 +499,7 @@ static void on_closed(struct lane *lane)
         return;
     } else if (lane->exchange != NULL) {
         bool was_refused = lane->code == NGHTTP2_REFUSED_STREAM || !lane->is_begun;
-        fail(asked, asked->is_responded ? FAULT_BACKEND_TRUNCATED : FAULT_BACKEND_RESET,
-             was_refused ? FATE_UNSEEN : FATE_UNKNOWN);
+        fail(asked, reset_fault(asked), was_refused ? FATE_UNSEEN : FATE_UNKNOWN);
     }
     forget_lane(asked);
 }

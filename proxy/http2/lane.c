@@ -233,7 +233,8 @@ static ssize_t read_data(nghttp2_session *library, int32_t id, uint8_t *at, size
         return NGHTTP2_ERR_DEFERRED;
     }
     if (held == 0 && body->state == BODY_CUT) {
-        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* becomes RST_STREAM */
+        lane_reset(lane, lane_code_of(body->fault));
+        return NGHTTP2_ERR_DEFERRED;
     }
     if (!framer_has_room(lane->framer)) {
         return NGHTTP2_ERR_PAUSE;
@@ -279,6 +280,21 @@ struct exchange *lane_let_go(struct lane *lane)
         credit(lane, lane->received - lane->credited);
     }
     return exchange;
+}
+
+uint32_t lane_code_of(enum fault_code fault)
+{
+    switch ((unsigned)fault) {
+    case FAULT_BACKEND_CANCELLED:
+    case FAULT_CLIENT_GONE:
+    case FAULT_CLIENT_RESET:
+    case FAULT_TIMEOUT_RESPONSE:
+    case FAULT_TIMEOUT_TUNNEL:
+    case FAULT_DRAIN_DEADLINE:
+        return NGHTTP2_CANCEL;
+    default:
+        return NGHTTP2_INTERNAL_ERROR;
+    }
 }
 
 void lane_reset(struct lane *lane, uint32_t code)

@@ -96,6 +96,9 @@ nghttp2_data_provider lane_provider(struct lane *lane);
 /* Lets go of the exchange and its bodies; what arrives from now on is dropped. Returns it. */
 struct exchange *lane_let_go(struct lane *lane);
 
+/* What the peer is told of a message that cannot be completed (RFC 9113 §7). */
+uint32_t lane_code_of(enum fault_code fault);
+
 /* Ends the stream with RST_STREAM, unless it is over. */
 void lane_reset(struct lane *lane, uint32_t code);
 

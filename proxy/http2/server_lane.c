@@ -313,19 +313,6 @@ void server_lane_on_moved(struct lane *lane)
     }
 }
 
-/* What the client is told of a response that cannot be completed. */
-static uint32_t code_of(enum fault_code fault)
-{
-    switch ((unsigned)fault) {
-    case FAULT_TIMEOUT_RESPONSE:
-    case FAULT_TIMEOUT_TUNNEL:
-    case FAULT_DRAIN_DEADLINE:
-        return NGHTTP2_CANCEL;
-    default:
-        return NGHTTP2_INTERNAL_ERROR;
-    }
-}
-
 void server_lane_on_closed(struct lane *lane)
 {
     struct server_lane *served = served_of(lane);
@@ -419,7 +406,7 @@ static void abandon(struct responder *responder)
     struct exchange *exchange = served->lane.exchange;
     const struct body *response = &exchange->response_body;
     enum fault_code fault = response->state == BODY_CUT ? response->fault : FAULT_INTERNAL;
-    lane_reset(&served->lane, code_of(fault));
+    lane_reset(&served->lane, lane_code_of(fault));
     deadline_disarm(&served->deadline);
     exchange->responder = NULL;
     (void)lane_let_go(&served->lane);

@@ -268,6 +268,8 @@ bool error_page_exists(enum fault_code fault)
 static slice grpc_status_of(enum fault_code fault, unsigned status)
 {
     switch ((unsigned)fault) {
+    case FAULT_BACKEND_CANCELLED:
+        return SLICE("1"); /* CANCELLED */
     case FAULT_TIMEOUT_RESPONSE:
     case FAULT_TIMEOUT_CONNECT:
         return SLICE("4"); /* DEADLINE_EXCEEDED */

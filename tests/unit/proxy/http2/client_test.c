@@ -471,7 +471,7 @@ static void a_cut_request_can_be_told_from_a_complete_one(void **state)
     send_on(&stage, faked, "he", false);
     body_cut(&faked->exchange.request_body, FAULT_CLIENT_GONE);
     send_on(&stage, faked, "", false);
-    expect_heard(&stage, POST(1) "data 1 he\nreset 1 2\n");
+    expect_heard(&stage, POST(1) "data 1 he\nreset 1 8\n");
     stage.fake.told[0] = '\0';
     stage_fini(&stage);
 }
@@ -1142,7 +1142,7 @@ static void a_tunnel_that_is_reset_is_cut(void **state)
     static struct stage stage;
     (void)begin_tunnel(&stage);
     say(&stage, "reset 1 8\n");
-    expect_told(&stage, "idle\n|cut backend_truncated\ndone\n");
+    expect_told(&stage, "idle\n|cut backend_cancelled\ndone\n");
     stage_fini(&stage);
 }
 

@@ -813,7 +813,7 @@ static void a_response_that_is_cut_behind_bytes_is_reset(void **state)
     assert_int_equal(fake_put(&exchange->response_body, "abc", 3), 3);
     body_cut(&exchange->response_body, FAULT_TIMEOUT_RESPONSE);
     send_on(&stage, exchange, "");
-    expect_heard(&stage, "headers 1 :status=200\ndata 1 abc\nreset 1 2\n");
+    expect_heard(&stage, "headers 1 :status=200\ndata 1 abc\nreset 1 8\n");
     expect_told(&stage, "request GET /\n|end\nresponded timeout_response\n");
     stage_fini(&stage);
 }
