@@ -66,8 +66,16 @@ void body_detach_producer(struct body *body)
 /* Whole records only: the rest of the block would become a small record behind each full body. */
 static size_t room_of(const struct body *body)
 {
-    size_t most = body->bytes.size - body->bytes.size % RECORD_BYTES;
+    size_t size = body->bytes.size;
+    size_t most = size < RECORD_BYTES ? size : size - size % RECORD_BYTES;
     return most > body->bytes.end ? most - body->bytes.end : 0;
+}
+
+void body_expect(struct body *body, uint64_t bytes)
+{
+    if (bytes <= BUFFER_SMALL_BYTES) {
+        body->wish = BUFFER_SMALL_BYTES;
+    }
 }
 
 char *body_room(struct body *body, size_t *room)

@@ -71,6 +71,9 @@ void body_detach_producer(struct body *body);
 
 /* ---- producer ---- */
 
+/* All of it will be this long: it needs no larger block. Before the first byte. */
+void body_expect(struct body *body, uint64_t bytes);
+
 /* Where to write next and how much; NULL: full, or the budget is used up (or memory is out: *room
  * is SIZE_MAX then). The size adapts: it starts at a record and grows while fills are complete, to
  * 512 KiB. */

@@ -269,6 +269,9 @@ static enum fault_code begin_response(struct http1_client *client)
     client->rx = has_body ? RX_BODY : RX_DONE;
     client->is_last = client->is_last || framing->kind == FRAMING_UNTIL_CLOSE;
     body_attach_producer(&exchange->response_body, on_response_room, client);
+    if (framing->kind == FRAMING_LENGTH) {
+        body_expect(&exchange->response_body, framing->length);
+    }
     if (!has_body) {
         body_end(&exchange->response_body);
     }

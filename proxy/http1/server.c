@@ -323,6 +323,9 @@ static void begin_request(struct http1_server *server, size_t head_len)
     /* A client that waits for 100 (Continue) is not slow (RFC 9110 §10.1.1). */
     server->is_continued = !exchange->request->expects_continue;
     body_attach_producer(&exchange->request_body, on_request_room, server);
+    if (framing->kind == FRAMING_LENGTH) {
+        body_expect(&exchange->request_body, framing->length);
+    }
     if (!has_body && exchange->request->upgrade.len == 0) {
         body_end(&exchange->request_body);
     }

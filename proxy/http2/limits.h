@@ -16,8 +16,10 @@ enum {
     H2_PATIENCE = 2000,
     /* Given back each second: a client that pings ten times a second never runs out. */
     H2_PATIENCE_PER_S = 100,
-    /* A frame that carries something pays for the WINDOW_UPDATE of its stream and of its conn. */
-    H2_USEFUL_FRAME_PAYS = 2,
+    /* A frame that carries something pays for the WINDOW_UPDATE of its stream and of its conn, and
+     * for those of a crumb beside it: a client that gives back each frame's bytes one by one gets
+     * as many crumbs as frames after a while. */
+    H2_USEFUL_FRAME_PAYS = 4,
     /* A frame of ours that is shorter than this, though there was more to send, is what a window
      * opened by crumbs lets through: the WINDOW_UPDATE behind it cost more than it moved. */
     H2_CRUMB_BYTES = 256,

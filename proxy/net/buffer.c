@@ -10,7 +10,7 @@ static const uint32_t class_bytes[CLASSES] = {BUFFER_SMALL_BYTES, BUFFER_RECORD_
                                               BUFFER_HUGE_BYTES};
 
 /* What the pool keeps at most of each class: less than 3 MiB in all. */
-static const size_t class_kept[CLASSES] = {64, 16, 4, 4, 2};
+static const size_t class_kept[CLASSES] = {128, 16, 4, 4, 2};
 
 struct block {
     struct block *next;

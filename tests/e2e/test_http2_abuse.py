@@ -280,7 +280,7 @@ FRAMES = {
     "window_update_flood_of_a_stream": on_a_stream(raw_frame(WINDOW_UPDATE, 0, 1, ONE)),
     "unknown_frame_flood": lambda c: raw_frame(0x99, 0, 0, b""),
     "unknown_frame_flood_with_content": lambda c: raw_frame(0x99, 0xff, 7, bytes(100)),
-    "goaway_flood": lambda c: raw_frame(GOAWAY, 0, 0, bytes(8)),
+    "goaway_flood": on_a_stream(raw_frame(GOAWAY, 0, 0, bytes(8))),  # without one it is the end
     "altsvc_flood": lambda c: raw_frame(0x0a, 0, 0, bytes(2)),
     "empty_data_flood": on_a_stream(raw_frame(DATA, 0, 1)),
     "short_padding_flood": on_a_stream(raw_frame(DATA, PADDED, 1, b"\0")),
@@ -462,7 +462,7 @@ def test_stream_that_waits_for_another_is_not_slow(proxy):
         while time.monotonic() - began < 3.5:
             client.send(WindowUpdateFrame(0, 16384)).ping()
             time.sleep(0.05)
-        assert client.replies[one].received > 20 * client.replies[two].received
+        assert client.replies[one].received > 4 * client.replies[two].received
         assert not client.replies[two].over
         client.opens_windows = True
         client.send(WindowUpdateFrame(0, MIB))

@@ -163,7 +163,7 @@ HEADS = {
     "version_in_lower_case": (get(line=b"GET /smuggled http/1.1\r\n"), 400, "h1_request_line"),
     "version_of_something_else": (get(line=b"GET /smuggled HTCP/1.1\r\n"), 400,
                                   "h1_request_line"),
-    "h2_preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "h1_version"),
+    "h2_preface_that_is_none": (b"PRI * HTTP/2.0\r\nHost: localhost\r\n\r\n", 505, "h1_version"),
     "method_malformed": (get(line=b"GE(T /smuggled HTTP/1.1\r\n"), 400, "h1_method"),
     "method_trace": (get(line=b"TRACE /smuggled HTTP/1.1\r\n"), 405, "method_refused"),
     "method_connect": (get(line=b"CONNECT localhost:443 HTTP/1.1\r\n"), 405, "method_refused"),

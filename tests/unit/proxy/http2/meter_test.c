@@ -61,7 +61,7 @@ static const struct row {
     {"HEADERS of an older one", "headers 3 x=y\nheaders 1 x=y\n", -H2_USEFUL_FRAME_PAYS},
     {"CONTINUATION", "headers 1 part x=y\ncontinuation 1 x=y\n", -H2_USEFUL_FRAME_PAYS},
     {"empty CONTINUATION", "headers 1 part x=y\ncontinuation 1\n", 1 - H2_USEFUL_FRAME_PAYS},
-    {"some together", "ping 01234567\ndata 1\ndata 1\ndata 1 x\n", 1},
+    {"some together", "ping 01234567\ndata 1\ndata 1\ndata 1 x\n", 3 - H2_USEFUL_FRAME_PAYS},
 };
 
 enum { SPENT = 1000 };
