@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -12,6 +13,18 @@
 
 enum { FRAME_BYTES = 16 * 1024 }; /* RFC 9113 §4.2: of payload, at least and at first */
 
+static size_t page_bytes(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Whole pages, all of which can be given back. */
+static void *take_pages(size_t size)
+{
+    size_t page = page_bytes();
+    return aligned_alloc(page, (size + page - 1) / page * page);
+}
+
 /* Blocks are counted as large as they are, so that no size has to be kept. */
 static void *take(size_t size, void *self)
 {
@@ -19,12 +32,11 @@ static void *take(size_t size, void *self)
     if (size > H2_LIBRARY_BYTES_MAX || memory->bytes + size > H2_LIBRARY_BYTES_MAX) {
         return NULL;
     }
-    void *block = pool_take(memory->pool, size);
-    memory->bytes += block != NULL ? pool_block_bytes(block) : 0;
     /* The first block that large comes with the session, for one frame of 16 KiB. */
-    if (memory->frame_block == NULL && size > FRAME_BYTES) {
-        memory->frame_block = block;
-    }
+    bool is_frame = memory->frame_block == NULL && size > FRAME_BYTES;
+    void *block = is_frame ? take_pages(size) : pool_take(memory->pool, size);
+    memory->bytes += block != NULL ? pool_block_bytes(block) : 0;
+    memory->frame_block = is_frame ? block : memory->frame_block;
     return block;
 }
 
@@ -67,7 +79,7 @@ void memory_rest(struct memory *memory)
     if (memory->frame_block == NULL) {
         return;
     }
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t page = page_bytes();
     uintptr_t begin = (uintptr_t)memory->frame_block;
     uintptr_t end = begin + pool_block_bytes(memory->frame_block);
     uintptr_t first = (begin + page - 1) / page * page;

@@ -135,7 +135,7 @@ certificates: [{{name: bench, chain: {chain}, key: {key}}}]
 listeners:
   - {{name: web, address: "127.0.0.1:{port}", tls: {{certificates: [bench]}}, default_backend: app}}
 backends: {{app: {{servers: ["http://127.0.0.1:{backend}"]}}}}
-limits: {{connections: {connections}}}
+limits: {{connections: {connections}, requests_per_connection: off}}
 """
 
 # What is changed for bulk, where other buffers than the default may serve better. Both are
