@@ -13,7 +13,7 @@ import threading
 
 import pytest
 from conftest import (PATIENCE, free_port, lean_sanitizer_settings, resident_bytes, wait_until)
-from http2_peers import Http2Server, grpc_message
+from http2_server import Http2Server, grpc_message
 
 HERE = pathlib.Path(__file__).resolve().parent
 SCRIPTS = HERE / "grpc"

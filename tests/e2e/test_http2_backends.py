@@ -15,7 +15,7 @@ import time
 
 import pytest
 from conftest import PATIENCE, Conn, free_port, listening_ports, server_settings, wait_until
-from http2_peers import Http2Server
+from http2_server import Http2Server
 
 MIB = 1 << 20
 REFUSED_STREAM, INTERNAL_ERROR, CANCEL = 7, 2, 8

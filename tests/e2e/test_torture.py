@@ -19,7 +19,7 @@ import time
 import pytest
 from conftest import server_settings, wait_until
 from h2.events import RequestReceived, StreamEnded
-from http2_peers import Http2Server
+from http2_server import Http2Server
 
 HEAD_END = b"\r\n\r\n"
 SEED = int(os.environ.get("SALLYPORT_TORTURE_SEED", "20"))

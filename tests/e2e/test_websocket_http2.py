@@ -28,7 +28,7 @@ import websockets
 import wsproto.events
 from conftest import server_settings, wait_until
 from h2.errors import ErrorCodes
-from http2_peer import ENABLE_CONNECT_PROTOCOL, Peer, Reset, Socket
+from http2_websocket import ENABLE_CONNECT_PROTOCOL, Peer, Reset, Socket
 from test_websocket import UPGRADE, Echo, upgrade
 from wsproto.extensions import PerMessageDeflate
 
