@@ -221,7 +221,7 @@ SPOOFED = (b"X-Forwarded-For: 6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX-Forwarded-Proto
 def test_spoofed_fields_of_untrusted_clients_are_stripped(front, recorder):
     fields = seen_by_backend(front, recorder, "web", b"spoofed", SPOOFED)
     text = str(fields)
-    for lie in ("6.6.6.6", "evil", "666", "off"):
+    for lie in ("6.6.6.6", "evil", "'666'", "off"):  # 666 alone may be in an id
         assert lie not in text, text
     assert value(fields, "x-forwarded-for") == "127.0.0.1"
     assert value(fields, "x-forwarded-proto") == "https"
