@@ -28,7 +28,7 @@ enum {
     H2_SETTINGS_COST = 50,
     H2_FRAME_COST = 1,
     /* A reset costs us an exchange that began and a backend's work, not only a frame (Rapid Reset,
-     * CVE-2023-44487): with these, 200 at once and then ten a second pass for ever. */
+     * CVE-2023-44487): with these, some 280 at once and then 14 a second pass for ever. */
     H2_RESET_COST = 10,
 
     /* ---- header blocks ---- */
