@@ -343,13 +343,27 @@ static void flush(void *self)
 
 /* ---- events ---- */
 
+/* A server that accepted and reset before we looked was there. */
+static enum stream_failure failure_of(int error)
+{
+    switch (error) {
+    case ECONNREFUSED:
+        return STREAM_REFUSED;
+    case ECONNRESET:
+    case EPIPE:
+        return STREAM_RESET;
+    default:
+        return STREAM_UNREACHABLE;
+    }
+}
+
 static void connected(struct stream *stream)
 {
     int error = 0;
     socklen_t len = sizeof(error);
     if (stream->failure == STREAM_FINE &&
         (getsockopt(stream->descriptor, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0)) {
-        stream->failure = error == ECONNREFUSED ? STREAM_REFUSED : STREAM_UNREACHABLE;
+        stream->failure = failure_of(error);
     }
     if (stream->failure != STREAM_FINE) {
         stream->events->on_failed(stream->self, stream->failure);

@@ -619,6 +619,27 @@ static bool connect_is_over(const struct rig *rig)
     return rig->client.opens + rig->client.fails > 0;
 }
 
+/* Before the loop has seen that the conn was there. */
+static void tells_a_reset_at_once_from_nobody_there(void **state)
+{
+    struct rig *rig = *state;
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof(at);
+    int listening = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(listening, (struct sockaddr *)&at, len), 0);
+    assert_int_equal(getsockname(listening, (struct sockaddr *)&at, &len), 0);
+    assert_int_equal(listen(listening, 1), 0);
+    connect_end(rig, &at, len);
+    int accepted = accept(listening, NULL, NULL);
+    const struct linger at_once = {.l_onoff = 1};
+    assert_int_equal(setsockopt(accepted, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)), 0);
+    assert_int_equal(close(accepted), 0);
+    assert_true(rig_run(rig, LIMIT_MS, connect_is_over));
+    assert_int_equal(rig->client.fails, 1);
+    assert_int_equal(rig->client.failure, STREAM_RESET);
+    assert_int_equal(close(listening), 0);
+}
+
 static void tells_how_connecting_went(void **state)
 {
     struct rig *rig = *state;
@@ -684,6 +705,7 @@ int main(void)
         STREAM_TEST(resets_only_after_what_must_arrive),
         STREAM_TEST(resets_at_once_when_nothing_must_arrive),
         STREAM_TEST(tells_how_connecting_went),
+        STREAM_TEST(tells_a_reset_at_once_from_nobody_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
