@@ -527,9 +527,8 @@ static void begin_waiting(struct http2_client *client)
 }
 
 /* Exchanges above the last id are closed by the library, as refused. */
-static void on_goaway(struct framer *framer, int32_t last_id)
+static void on_goaway(struct framer *framer)
 {
-    (void)last_id;
     client_of_framer(framer)->is_leaving = true;
 }
 

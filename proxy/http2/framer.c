@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#include "proxy/base/assert.h"
 #include "proxy/http2/limits.h"
 
 enum {
@@ -237,7 +236,7 @@ static int on_frame(nghttp2_session *library, const nghttp2_frame *frame, void *
         }
         break;
     case NGHTTP2_GOAWAY:
-        framer->role->on_goaway(framer, frame->goaway.last_stream_id);
+        framer->role->on_goaway(framer);
         break;
     default:
         break;

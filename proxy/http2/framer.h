@@ -41,7 +41,7 @@ struct framer_role {
     void (*on_closed)(struct lane *lane);
     /* The conn's other news. */
     void (*on_settings)(struct framer *framer);
-    void (*on_goaway)(struct framer *framer, int32_t last_id);
+    void (*on_goaway)(struct framer *framer);
     void (*on_pong)(struct framer *framer);
     /* Something was read, and all of it is settled: deadlines may need to be set. */
     void (*on_read)(struct framer *framer);

@@ -114,10 +114,9 @@ static void on_pong(struct framer *framer)
     say_last(server_of_framer(framer));
 }
 
-static void on_goaway(struct framer *framer, int32_t last_id)
+static void on_goaway(struct framer *framer)
 {
     (void)framer; /* a client opens no more streams; those that run end as they would have */
-    (void)last_id;
 }
 
 static void on_settings(struct framer *framer)
