@@ -249,6 +249,44 @@ struct config_backend {
     struct place place;
 };
 
+/* --- gossip ------------------------------------------------------------------------------------
+ */
+
+enum config_gossip_mode {
+    CONFIG_GOSSIP_TRANSPARENT, /* the node's own packets are intercepted */
+    CONFIG_GOSSIP_RELAY,       /* loopback addresses stand for the peers */
+};
+enum config_gossip_rules { CONFIG_GOSSIP_RULES_MANAGE, CONFIG_GOSSIP_RULES_EXTERNAL };
+
+/* A member of the cluster in relay mode: the loopback address that stands for it (IPv4), and where
+ * it really is. */
+struct config_gossip_peer {
+    struct config_address stand_in;
+    struct config_address address;
+    struct place place;
+};
+
+struct config_gossip {
+    const char *name;
+    struct config_file keyring; /* path NULL: `key` was given */
+    struct config_secret key;   /* one key in base64 */
+    uint16_t *ports;            /* the cluster's, UDP and TCP; at least one */
+    size_t port_count;
+    enum config_gossip_mode mode;
+    enum config_gossip_rules rules;
+    const char *user;                 /* the account that the process runs as; NULL: choose */
+    uint16_t own_port;                /* transparent: where the rules steer packets to */
+    bool takes_plaintext;             /* incoming: any */
+    bool sends_plaintext;             /* outgoing: plaintext */
+    unsigned version;                 /* 0 or 1: of what is sent */
+    const char *label;                /* what everything must carry; NULL: whatever the node has */
+    uint64_t replay_window;           /* nonces remembered; 0: none */
+    struct config_gossip_peer node;   /* relay: ourselves */
+    struct config_gossip_peer *peers; /* relay: the others */
+    size_t peer_count;
+    struct place place;
+};
+
 /* --- the rest ----------------------------------------------------------------------------------
  */
 
@@ -323,6 +361,8 @@ struct config {
     size_t listener_count;
     struct config_backend *backends;
     size_t backend_count;
+    struct config_gossip *gossip; /* one a cluster */
+    size_t gossip_count;
     struct config_admin admin;
     struct config_log log;
     struct config_limits limits;

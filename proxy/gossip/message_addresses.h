@@ -1,0 +1,30 @@
+/* proxy/gossip/message_addresses.h
+ *
+ * Every address that a memberlist message tells its reader: of alive messages, of the nodes of a
+ * push/pull, and those that a ping or an indirect ping asks to be answered at or to be passed to;
+ * looking into compound, compressed (LZW) and checksummed messages.
+ *
+ * Why it exists: in relay mode a node must never learn an address that is not one of the map's,
+ * because it would dial it by itself, in plaintext.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proxy/base/slice.h"
+#include "proxy/base/status.h"
+
+/* `ip` has 4 or 16 bytes (as the message has it; may be of another length when the sender is odd).
+ * Returns false to stop. */
+typedef bool message_address_callback(void *self, slice ip, uint16_t port);
+
+enum { MESSAGE_UNPACKED_BYTES_MAX = 20 * 1024 * 1024 };
+
+/* `message` is a whole packet or a whole stream message. OK: all were shown; REFUSED: the callback
+ * stopped; PEER: the message is malformed or nested too deep, so nothing can be said of it; NOMEM.
+ */
+MUST_CHECK enum status message_addresses(slice message, message_address_callback *on_address,
+                                         void *self);
