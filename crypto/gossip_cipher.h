@@ -54,6 +54,8 @@ enum {
     X(PADDING,    "bad_padding",     "its padding is malformed")                                     \
     X(FRAME,      "no_frame",        "it is no encrypted frame: plaintext, or not gossip")           \
     X(LABEL,      "bad_label",       "its label header is malformed, or there are two")              \
+    X(OTHER_LABEL, "other_label",    "its label is not the cluster's")                               \
+    X(PLAINTEXT,  "plaintext",       "it is plaintext, and only encrypted gossip is taken")          \
     X(FAILED,     "cipher_failed",   "the cipher failed")
 /* clang-format on */
 
