@@ -309,7 +309,7 @@ static void refuses_clusters_that_meet(void **state)
          "another port"},
         {"listeners: [{name: w, address: '10.0.0.5:7946', mode: redirect}]\n" CLUSTER(
              "mode: relay, " NODE ", " PEER),
-         "/etc/s/f:2:77: '10.0.0.5:7946' clashes with '10.0.0.5:7946' of 'w' at line 1; expected "
+         "/etc/s/f:2:82: '10.0.0.5:7946' clashes with '10.0.0.5:7946' of 'w' at line 1; expected "
          "another address or port"},
     };
     (void)state;
