@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "proxy/gossip/marks.h"
+#include "proxy/gossip/intercept_rules.h"
 
 enum {
     /* The library gives a conn 10 s in a LAN and 30 s in a WAN: never less than it, and enough for
@@ -129,7 +129,7 @@ static const struct stream_events FAR_EVENTS = {
 static int far_socket(const struct conversation *conversation)
 {
     static const int ON = 1;
-    static const uint32_t MARK = GOSSIP_OWN_MARK;
+    static const uint32_t MARK = INTERCEPT_OWN_MARK;
     struct sockaddr_storage address;
     socklen_t len = endpoint_to_sockaddr(&conversation->bind_to, &address);
     bool is_bound = conversation->bind_to.port != 0;
