@@ -2,7 +2,6 @@
 #include "proxy/gossip/sockets.h"
 
 #include <errno.h>
-#include <linux/netfilter_ipv4.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -11,7 +10,8 @@ enum {
     BACKLOG = 512,
     RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024, /* as much of it as the system allows */
     TRANSPARENT_SOCKETS = 4,                /* two families and transports */
-    ORIGINAL_DESTINATION_IP6 = 80,          /* IP6T_SO_ORIGINAL_DST, whose header needs others */
+    /* SO_ORIGINAL_DST and IP6T_SO_ORIGINAL_DST, whose headers clash with netinet/in.h. */
+    ORIGINAL_DESTINATION = 80,
 };
 
 static bool switch_on(int descriptor, int level, int option)
@@ -185,8 +185,8 @@ bool gossip_original_destination(int descriptor, struct endpoint *destination,
         return false;
     }
     int status = own.ss_family == AF_INET
-                     ? getsockopt(descriptor, SOL_IP, SO_ORIGINAL_DST, &original, &len)
-                     : getsockopt(descriptor, SOL_IPV6, ORIGINAL_DESTINATION_IP6, &original, &len);
+                     ? getsockopt(descriptor, SOL_IP, ORIGINAL_DESTINATION, &original, &len)
+                     : getsockopt(descriptor, SOL_IPV6, ORIGINAL_DESTINATION, &original, &len);
     struct endpoint ours;
     if (status != 0 || !endpoint_from_sockaddr(destination, (const struct sockaddr *)&original) ||
         !endpoint_from_sockaddr(&ours, (const struct sockaddr *)&own)) {
