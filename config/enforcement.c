@@ -11,9 +11,7 @@ enum { EC_BITS_MIN = 250 /* X25519 and Ed25519 count 253 to 256 bits, depending 
 
 struct judge {
     const struct config *config;
-    const struct enforcement_facts *facts;
-    size_t fact_count;
-    int64_t now;
+    const struct enforcement_findings *findings;
     config_day today;
     struct memory *memory;
 };
@@ -42,12 +40,12 @@ static const char *certificate_fault(const struct judge *judge,
 {
     const struct config_certificate *certificate = &judge->config->certificates[facts->certificate];
     uint64_t minimum = judge->config->enforcement.minimum_rsa_bits;
-    if (facts->not_after < judge->now) {
+    if (facts->not_after < judge->findings->now) {
         return memory_format(judge->memory, "our certificate '%s' (%s) expired on %s",
                              certificate->name, certificate->chain.path,
                              day_text(judge->memory, day_of(facts->not_after)));
     }
-    if (facts->not_before > judge->now) {
+    if (facts->not_before > judge->findings->now) {
         return memory_format(judge->memory, "our certificate '%s' (%s) is not valid before %s",
                              certificate->name, certificate->chain.path,
                              day_text(judge->memory, day_of(facts->not_before)));
@@ -77,16 +75,84 @@ static const char *certificate_fault(const struct judge *judge,
 static const char *certificates_fault(const struct judge *judge, const struct hop *hop)
 {
     for (size_t i = 0; i < hop->certificate_count; i++) {
-        for (size_t k = 0; k < judge->fact_count; k++) {
-            const char *fault = judge->facts[k].certificate == hop->certificates[i]
-                                    ? certificate_fault(judge, &judge->facts[k])
-                                    : NULL;
+        for (size_t k = 0; k < judge->findings->certificate_count; k++) {
+            const struct enforcement_facts *facts = &judge->findings->certificates[k];
+            const char *fault =
+                facts->certificate == hop->certificates[i] ? certificate_fault(judge, facts) : NULL;
             if (fault != NULL) {
                 return fault;
             }
         }
     }
     return NULL;
+}
+
+/* --- keys of gossip ----------------------------------------------------------------------------
+ */
+
+static const struct enforcement_gossip_facts *find_gossip_facts(const struct judge *judge,
+                                                                size_t cluster)
+{
+    for (size_t i = 0; i < judge->findings->gossip_count; i++) {
+        if (judge->findings->gossip[i].cluster == cluster) {
+            return &judge->findings->gossip[i];
+        }
+    }
+    return NULL;
+}
+
+/* Completes a hop with what the keyring says: what is sent has the primary's strength, what is
+ * taken only that of the weakest key. */
+static void complete_gossip_hop(const struct judge *judge, struct hop *hop)
+{
+    const struct enforcement_gossip_facts *facts =
+        hop->protection == HOP_GOSSIP_AES ? find_gossip_facts(judge, hop->gossip) : NULL;
+    if (facts == NULL) {
+        return;
+    }
+    hop->key_bits = hop->kind == HOP_GOSSIP_OUT ? facts->primary_bits : facts->least_bits;
+    if (hop->kind == HOP_GOSSIP_OUT) {
+        hop->evidence =
+            memory_format(judge->memory, "AES-%u-GCM, shared key%s%s (version %u)",
+                          facts->primary_bits, facts->primary_id[0] != '\0' ? " " : "",
+                          facts->primary_id, judge->config->gossip[hop->gossip].version);
+        return;
+    }
+    bool is_mixed = facts->least_bits != facts->primary_bits;
+    hop->evidence = memory_format(judge->memory, "AES-%u-GCM%s, shared key (version 0 or 1)",
+                                  facts->least_bits, is_mixed ? " or better" : "");
+}
+
+/* The least size of a key of AES. The suites of TLS are listed by name, and AES-192 is in none. */
+static unsigned least_aes_bits(const struct config_enforcement *enforcement)
+{
+    if (enforcement->cipher_policy == CONFIG_CIPHERS_MODERN) {
+        return 128;
+    }
+    for (size_t i = 0; i < enforcement->cipher_name_count; i++) {
+        if (strstr(enforcement->cipher_names[i], "AES_128") != NULL ||
+            strstr(enforcement->cipher_names[i], "AES128") != NULL) {
+            return 128;
+        }
+    }
+    return 256;
+}
+
+static const char *gossip_fault(const struct judge *judge, const struct hop *hop,
+                                const char **reason)
+{
+    unsigned least = least_aes_bits(&judge->config->enforcement);
+    *reason = "encrypted with a key that all members share";
+    if (hop->key_bits == 0 || hop->key_bits >= least) {
+        return NULL;
+    }
+    return memory_format(judge->memory,
+                         hop->kind == HOP_GOSSIP_OUT
+                             ? "the key that encrypts for cluster '%s' has %u bits, the policy "
+                               "asks for %u"
+                             : "a key that decrypts for cluster '%s' has %u bits, the policy asks "
+                               "for %u",
+                         judge->config->gossip[hop->gossip].name, hop->key_bits, least);
 }
 
 /* --- one hop -----------------------------------------------------------------------------------
@@ -124,6 +190,9 @@ static const char *hop_fault(const struct judge *judge, const struct hop *hop, c
     if (hop->protection == HOP_PLAINTEXT) {
         return plaintext_fault(judge, hop, reason);
     }
+    if (hop->protection == HOP_GOSSIP_AES) {
+        return gossip_fault(judge, hop, reason);
+    }
     bool unverified = hop->kind == HOP_BACKEND && !judge->config->enforcement.verify_backends;
     *reason = unverified ? "encrypted; the policy does not ask who the server is" : "encrypted";
     return certificates_fault(judge, hop);
@@ -143,9 +212,10 @@ static const struct config_waiver *find_waiver(const struct config *config, cons
 static void judge_hop(const struct judge *judge, const struct hop *hop, struct judged_hop *judged)
 {
     *judged = (struct judged_hop){.hop = *hop, .verdict = VERDICT_OK};
+    complete_gossip_hop(judge, &judged->hop);
     judged->waiver = find_waiver(judge->config, hop->name);
     judged->waiver_expired = judged->waiver != NULL && judged->waiver->expires < judge->today;
-    const char *fault = hop_fault(judge, hop, &judged->reason);
+    const char *fault = hop_fault(judge, &judged->hop, &judged->reason);
     if (fault == NULL) {
         return;
     }
@@ -186,17 +256,13 @@ static bool judge_all(const struct judge *judge, struct posture *posture)
     return !memory_failed(judge->memory);
 }
 
-struct posture *posture_new(const struct config *config, const struct enforcement_facts *facts,
-                            size_t fact_count, int64_t now)
+struct posture *posture_new(const struct config *config,
+                            const struct enforcement_findings *findings)
 {
     struct memory *memory = memory_new();
     struct posture *posture = memory == NULL ? NULL : memory_take(memory, sizeof(*posture));
-    struct judge judge = {.config = config,
-                          .facts = facts,
-                          .fact_count = fact_count,
-                          .now = now,
-                          .today = day_of(now),
-                          .memory = memory};
+    struct judge judge = {
+        .config = config, .findings = findings, .today = day_of(findings->now), .memory = memory};
     if (posture != NULL) {
         *posture = (struct posture){.config = config, .memory = memory};
     }

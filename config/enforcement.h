@@ -35,6 +35,23 @@ struct enforcement_facts {
     int64_t not_after;
 };
 
+/* What the caller found in the keyring of a cluster of gossip. */
+struct enforcement_gossip_facts {
+    size_t cluster;        /* index into config.gossip */
+    unsigned primary_bits; /* of the key that encrypts */
+    unsigned least_bits;   /* of the weakest one that decrypts */
+    char primary_id[17];   /* the fingerprint of the key that encrypts; "": not known */
+};
+
+/* Everything that is not in the configuration and that the policy is about. */
+struct enforcement_findings {
+    const struct enforcement_facts *certificates;
+    size_t certificate_count;
+    const struct enforcement_gossip_facts *gossip;
+    size_t gossip_count;
+    int64_t now; /* seconds since 1970 */
+};
+
 enum verdict { VERDICT_OK, VERDICT_VIOLATION, VERDICT_WAIVED };
 
 struct judged_hop {
@@ -54,10 +71,11 @@ struct posture {
     struct memory *memory; /* private to enforcement.c */
 };
 
-/* Judges. A certificate without facts is judged by nothing (its file could not be read, which is
- * reported elsewhere). `now` in seconds since 1970. NULL when out of memory. */
-struct posture *posture_new(const struct config *config, const struct enforcement_facts *facts,
-                            size_t fact_count, int64_t now) __attribute__((warn_unused_result));
+/* Judges. A certificate or a keyring without facts is judged by nothing (its file could not be
+ * read, which is reported elsewhere). The findings are not kept. NULL when out of memory. */
+struct posture *posture_new(const struct config *config,
+                            const struct enforcement_findings *findings)
+    __attribute__((warn_unused_result));
 void posture_free(struct posture *posture);
 
 /* "ok", "violation", "waived" */

@@ -146,7 +146,7 @@ static void admin_hop(const struct config *config, struct hop *hop)
 
 static size_t count_hops(const struct config *config)
 {
-    size_t count = config->listener_count + 1;
+    size_t count = config->listener_count + HOP_GOSSIP_HOPS * config->gossip_count + 1;
     for (size_t i = 0; i < config->backend_count; i++) {
         count += config->backends[i].server_count;
     }
@@ -168,19 +168,34 @@ bool hop_list_make(const struct config *config, struct memory *memory, struct ho
             backend_hop(config, i, k, memory, &list->hops[list->count++]);
         }
     }
+    for (size_t i = 0; i < config->gossip_count; i++) {
+        hop_gossip_make(config, i, memory, &list->hops[list->count]);
+        list->count += HOP_GOSSIP_HOPS;
+    }
     if (config->admin.address.kind != CONFIG_ADDRESS_NONE) {
         admin_hop(config, &list->hops[list->count++]);
     }
     return !memory_failed(memory);
 }
 
-const char *hop_protection_name(enum hop_protection protection)
+const char *hop_protection_name(const struct hop *hop)
 {
-    switch (protection) {
+    switch (hop->protection) {
     case HOP_PLAINTEXT:
         return "plaintext";
     case HOP_TLS:
+        return "tls";
+    case HOP_GOSSIP_AES:
         break;
     }
-    return "tls";
+    switch (hop->key_bits) {
+    case 128:
+        return "gossip-aes-128-gcm";
+    case 192:
+        return "gossip-aes-192-gcm";
+    case 256:
+        return "gossip-aes-256-gcm";
+    default:
+        return "gossip-aes";
+    }
 }

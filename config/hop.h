@@ -19,9 +19,12 @@ enum hop_kind {
     HOP_REDIRECT, /* the same, but only redirects are sent: nothing of the client's goes further */
     HOP_BACKEND,  /* proxy → server, "backend/mattermost/0" */
     HOP_ADMIN,    /* operator → proxy, "admin" */
+    HOP_GOSSIP_NODE, /* the node that gossips → proxy, "gossip/serf/node" */
+    HOP_GOSSIP_OUT,  /* proxy → the other nodes, "gossip/serf/out" */
+    HOP_GOSSIP_IN,   /* the other nodes → proxy, "gossip/serf/in" */
 };
 
-enum hop_protection { HOP_PLAINTEXT, HOP_TLS };
+enum hop_protection { HOP_PLAINTEXT, HOP_TLS, HOP_GOSSIP_AES };
 
 struct hop {
     enum hop_kind kind;
@@ -34,6 +37,8 @@ struct hop {
     size_t listener;            /* index, for HOP_LISTENER and HOP_REDIRECT */
     size_t backend;             /* index, for HOP_BACKEND */
     size_t server;              /* index within the backend */
+    size_t gossip;              /* index of the cluster, for HOP_GOSSIP_* */
+    unsigned key_bits;          /* HOP_GOSSIP_AES: of the weakest key; 0: not known */
     const size_t *certificates; /* ours that are shown on it: indexes into config.certificates */
     size_t certificate_count;
     struct place place;
@@ -49,5 +54,10 @@ struct hop_list {
 bool hop_list_make(const struct config *config, struct memory *memory, struct hop_list *list)
     __attribute__((warn_unused_result));
 
-/* "plaintext", "tls" */
-const char *hop_protection_name(enum hop_protection protection);
+/* Three hops a cluster of gossip: for hop_list_make. */
+enum { HOP_GOSSIP_HOPS = 3 };
+void hop_gossip_make(const struct config *config, size_t index, struct memory *memory,
+                     struct hop hops[HOP_GOSSIP_HOPS]);
+
+/* "plaintext", "tls", "gossip-aes-256-gcm"; "gossip-aes" while the key is not known */
+const char *hop_protection_name(const struct hop *hop);

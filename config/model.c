@@ -32,6 +32,7 @@ bool config_file_kind_is_private(enum config_file_kind kind)
     case CONFIG_FILE_KEY:
     case CONFIG_FILE_CHAIN_KEY:
     case CONFIG_FILE_PASSWORD:
+    case CONFIG_FILE_KEYRING:
         return true;
     case CONFIG_FILE_YAML:
     case CONFIG_FILE_CHAIN:
@@ -95,11 +96,19 @@ static void visit_certificate(struct listing *listing, const struct config_certi
     visit(listing, CONFIG_FILE_OCSP, certificate->ocsp.path, &certificate->ocsp.place);
 }
 
+static void visit_gossip(struct listing *listing, const struct config_gossip *gossip)
+{
+    visit(listing, CONFIG_FILE_KEYRING, gossip->keyring.path, &gossip->keyring.place);
+    if (gossip->key.kind == CONFIG_SECRET_FILE) {
+        visit(listing, CONFIG_FILE_KEYRING, gossip->key.value, &gossip->key.place);
+    }
+}
+
 /* No more than this many calls of visit below. */
 static size_t count_references(const struct config *config)
 {
     return config->file_count + 4 * config->certificate_count + 2 * config->listener_count +
-           2 * config->backend_count;
+           2 * config->backend_count + 2 * config->gossip_count;
 }
 
 void config_files(const struct config *config, config_file_callback *on_file, void *self)
@@ -123,6 +132,9 @@ void config_files(const struct config *config, config_file_callback *on_file, vo
         const struct config_backend_tls *tls = &config->backends[i].tls;
         visit(&listing, CONFIG_FILE_CA, tls->ca.path, &tls->ca.place);
         visit(&listing, CONFIG_FILE_CRL, tls->crl.path, &tls->crl.place);
+    }
+    for (size_t i = 0; i < config->gossip_count; i++) {
+        visit_gossip(&listing, &config->gossip[i]);
     }
     free(listing.known);
 }

@@ -258,8 +258,8 @@ enum config_gossip_mode {
 };
 enum config_gossip_rules { CONFIG_GOSSIP_RULES_MANAGE, CONFIG_GOSSIP_RULES_EXTERNAL };
 
-/* A member of the cluster in relay mode: the loopback address that stands for it (IPv4), and where
- * it really is. */
+/* A member of the cluster in relay mode: the loopback address that stands for it, and where it
+ * really is; both IPv4 with a port. */
 struct config_gossip_peer {
     struct config_address stand_in;
     struct config_address address;
@@ -274,12 +274,12 @@ struct config_gossip {
     size_t port_count;
     enum config_gossip_mode mode;
     enum config_gossip_rules rules;
-    const char *user;                 /* the account that the process runs as; NULL: choose */
-    uint16_t own_port;                /* transparent: where the rules steer packets to */
-    bool takes_plaintext;             /* incoming: any */
-    bool sends_plaintext;             /* outgoing: plaintext */
-    unsigned version;                 /* 0 or 1: of what is sent */
-    const char *label;                /* what everything must carry; NULL: whatever the node has */
+    const char *user;     /* the account that its process runs as, started by root; NULL: choose */
+    uint16_t own_port;    /* transparent: where the rules steer packets to */
+    bool takes_plaintext; /* incoming: any */
+    bool sends_plaintext; /* outgoing: plaintext */
+    unsigned version;     /* 0 or 1: of what is sent */
+    const char *label;    /* what everything must carry; NULL: whatever the node has */
     uint64_t replay_window;           /* nonces remembered; 0: none */
     struct config_gossip_peer node;   /* relay: ourselves */
     struct config_gossip_peer *peers; /* relay: the others */
@@ -393,6 +393,7 @@ enum config_file_kind {
     CONFIG_FILE_CA,
     CONFIG_FILE_CRL,
     CONFIG_FILE_OCSP,
+    CONFIG_FILE_KEYRING, /* keys of gossip: never for workers */
 };
 
 /* True if the content of files of this kind is secret. */

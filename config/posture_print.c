@@ -35,8 +35,8 @@ json_t *judged_hop_to_json(const struct judged_hop *judged)
 {
     const struct hop *hop = &judged->hop;
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "name", hop->name, "from",
-                     hop->from, "to", hop->to, "protection", hop_protection_name(hop->protection),
-                     "evidence", hop->evidence, "verdict", verdict_name(judged->verdict), "reason",
+                     hop->from, "to", hop->to, "protection", hop_protection_name(hop), "evidence",
+                     hop->evidence, "verdict", verdict_name(judged->verdict), "reason",
                      judged->reason, "waiver", waiver_to_json(judged));
 }
 
@@ -73,7 +73,7 @@ static void fill_row(const struct judged_hop *judged, struct row *row)
     const struct hop *hop = &judged->hop;
     enum { SIZE = sizeof(row->cells[0]) };
     (void)snprintf(row->cells[0], SIZE, "%s", hop->name);
-    (void)snprintf(row->cells[1], SIZE, "%s", hop_protection_name(hop->protection));
+    (void)snprintf(row->cells[1], SIZE, "%s", hop_protection_name(hop));
     (void)snprintf(row->cells[2], SIZE, "%s",
                    judged->verdict == VERDICT_VIOLATION ? "VIOLATION"
                                                         : verdict_name(judged->verdict));

@@ -19,11 +19,13 @@
 enum schema_type {
     SCHEMA_FLAG,        /* bool */
     SCHEMA_NUMBER,      /* uint64_t */
+    SCHEMA_PORT,        /* uint16_t */
     SCHEMA_DURATION,    /* uint64_t, ms */
     SCHEMA_SIZE,        /* uint64_t, bytes */
     SCHEMA_RATE,        /* uint64_t, bytes per second */
     SCHEMA_CHOICE,      /* an enum */
     SCHEMA_CHOICE_TEXT, /* const char *, one of the choices */
+    SCHEMA_CHOICE_FLAG, /* bool, the choice's value 0 or 1 */
     SCHEMA_NAME,        /* const char *, given to the thing it belongs to */
     SCHEMA_TEXT,        /* const char *, not empty */
     SCHEMA_HOST_NAME,   /* const char * */
@@ -31,6 +33,7 @@ enum schema_type {
     SCHEMA_OUTPUT,      /* struct config_file, need not exist */
     SCHEMA_SECRET,      /* struct config_secret */
     SCHEMA_ADDRESS,     /* struct config_address */
+    SCHEMA_STAND_IN,    /* struct config_address: IPv4 loopback, port 0 when it was left out */
     SCHEMA_NETWORK,     /* struct config_network */
     SCHEMA_DAY,         /* config_day */
     SCHEMA_PIN,         /* struct config_pin */

@@ -67,6 +67,7 @@ static json_t *type_schema(const struct schema_key *key)
     case SCHEMA_FLAG:
         return flag_schema();
     case SCHEMA_NUMBER:
+    case SCHEMA_PORT:
         return number_schema(key);
     case SCHEMA_DURATION:
         return pattern_schema("^[0-9]+(\\.[0-9]{1,3})?(ms|s|m|h|d)$");
@@ -76,6 +77,7 @@ static json_t *type_schema(const struct schema_key *key)
         return pattern_schema("^[0-9]+(\\.[0-9]{1,3})?(B|KiB|MiB|GiB)/s$");
     case SCHEMA_CHOICE:
     case SCHEMA_CHOICE_TEXT:
+    case SCHEMA_CHOICE_FLAG:
     case SCHEMA_CIPHERS:
         return choices_schema(key);
     case SCHEMA_NAME:
@@ -89,6 +91,8 @@ static json_t *type_schema(const struct schema_key *key)
         return pattern_schema("^sha256/[A-Za-z0-9+/]{43}=$");
     case SCHEMA_ADDRESS:
         return pattern_schema("^(unix:/.+|\\[[0-9A-Fa-f:.]+\\]:[0-9]+|[0-9.]+:[0-9]+)$");
+    case SCHEMA_STAND_IN:
+        return pattern_schema("^127(\\.[0-9]+){3}(:[0-9]+)?$");
     case SCHEMA_SERVER:
         return pattern_schema("^((https?|h2c?)://[^/?#@]+/?|unix:/.+)$");
     case SCHEMA_PATH:

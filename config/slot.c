@@ -92,6 +92,10 @@ static void read_choice_value(struct reader *reader, const struct slot *slot, co
         *(const char **)(void *)slot->out = choice->word;
         return;
     }
+    if (slot->key->type == SCHEMA_CHOICE_FLAG) {
+        *(bool *)slot->out = choice->value != 0;
+        return;
+    }
     *(unsigned *)(void *)slot->out = choice->value;
 }
 
@@ -122,6 +126,10 @@ static void read_number_value(struct reader *reader, const struct slot *slot, co
     }
     if (wrong != NULL) {
         slot_complain(reader, slot, text, wrong);
+        return;
+    }
+    if (key->type == SCHEMA_PORT) {
+        *(uint16_t *)(void *)slot->out = (uint16_t)value;
         return;
     }
     *(uint64_t *)(void *)slot->out = value;
@@ -250,6 +258,19 @@ static const char *read_host(struct reader *reader, const struct slot *slot, con
     return value_host(reader->memory, text, kind, (const char **)(void *)slot->out);
 }
 
+static const char *read_address(struct reader *reader, const struct slot *slot, const char *text)
+{
+    struct config_address *address = (struct config_address *)(void *)slot->out;
+    const char *wrong = slot->key->type == SCHEMA_STAND_IN
+                            ? value_stand_in(reader->memory, text, address)
+                            : value_address(reader->memory, text, address);
+    address->place = slot->place;
+    if (wrong != NULL) {
+        address->kind = CONFIG_ADDRESS_NONE; /* so that nothing clashes with half an address */
+    }
+    return wrong;
+}
+
 /* The types whose whole work is one parser. */
 static const char *read_plain(struct reader *reader, const struct slot *slot, const char *text)
 {
@@ -262,15 +283,9 @@ static const char *read_plain(struct reader *reader, const struct slot *slot, co
     case SCHEMA_PIN:
         ((struct config_pin *)out)->place = slot->place;
         return value_pin(text, ((struct config_pin *)out)->sha256);
-    case SCHEMA_ADDRESS: {
-        struct config_address *address = out;
-        const char *wrong = value_address(reader->memory, text, address);
-        address->place = slot->place;
-        if (wrong != NULL) {
-            address->kind = CONFIG_ADDRESS_NONE; /* so that nothing clashes with half an address */
-        }
-        return wrong;
-    }
+    case SCHEMA_ADDRESS:
+    case SCHEMA_STAND_IN:
+        return read_address(reader, slot, text);
     case SCHEMA_NETWORK: {
         const char *wrong = value_network(reader->memory, text, out);
         ((struct config_network *)out)->place = slot->place;
@@ -290,11 +305,13 @@ static const char *read_plain(struct reader *reader, const struct slot *slot, co
     case SCHEMA_HOST_NAME:
         return read_text(reader, slot, text);
     case SCHEMA_NUMBER:
+    case SCHEMA_PORT:
     case SCHEMA_DURATION:
     case SCHEMA_SIZE:
     case SCHEMA_RATE:
     case SCHEMA_CHOICE:
     case SCHEMA_CHOICE_TEXT:
+    case SCHEMA_CHOICE_FLAG:
     case SCHEMA_FILE:
     case SCHEMA_OUTPUT:
     case SCHEMA_SECRET:
@@ -312,6 +329,7 @@ void slot_read_scalar(struct reader *reader, const struct slot *slot, const char
 {
     switch (slot->key->type) {
     case SCHEMA_NUMBER:
+    case SCHEMA_PORT:
     case SCHEMA_DURATION:
     case SCHEMA_SIZE:
     case SCHEMA_RATE:
@@ -319,6 +337,7 @@ void slot_read_scalar(struct reader *reader, const struct slot *slot, const char
         return;
     case SCHEMA_CHOICE:
     case SCHEMA_CHOICE_TEXT:
+    case SCHEMA_CHOICE_FLAG:
         read_choice_value(reader, slot, text);
         return;
     case SCHEMA_FILE:
@@ -334,6 +353,7 @@ void slot_read_scalar(struct reader *reader, const struct slot *slot, const char
     case SCHEMA_HOST_NAME:
     case SCHEMA_SECRET:
     case SCHEMA_ADDRESS:
+    case SCHEMA_STAND_IN:
     case SCHEMA_NETWORK:
     case SCHEMA_DAY:
     case SCHEMA_PIN:

@@ -171,7 +171,19 @@ static void validate_listener(struct config *config, size_t index, bool is_compl
 /* --- addresses ---------------------------------------------------------------------------------
  */
 
-/* The number-th address of all listeners, then the admin address; NULL past the end. */
+/* The number-th address that a relay or its node binds: the node's own, its stand-in, those of its
+ * peers. */
+static const struct config_address *relay_address_at(const struct config_gossip *gossip,
+                                                     size_t number)
+{
+    if (number < 2) {
+        return number == 0 ? &gossip->node.address : &gossip->node.stand_in;
+    }
+    return &gossip->peers[number - 2].stand_in;
+}
+
+/* The number-th address of all listeners, of all relays of gossip, then the admin address; NULL
+ * past the end. */
 static const struct config_address *address_at(const struct config *config, size_t number,
                                                const char **owner)
 {
@@ -182,6 +194,15 @@ static const struct config_address *address_at(const struct config *config, size
             return &listener->addresses[number];
         }
         number -= listener->address_count;
+    }
+    for (size_t i = 0; i < config->gossip_count; i++) {
+        const struct config_gossip *gossip = &config->gossip[i];
+        size_t count = gossip->mode == CONFIG_GOSSIP_RELAY ? gossip->peer_count + 2 : 0;
+        if (number < count) {
+            *owner = shown(gossip->name);
+            return relay_address_at(gossip, number);
+        }
+        number -= count;
     }
     *owner = "admin";
     return number == 0 ? &config->admin.address : NULL;
@@ -315,9 +336,10 @@ static void validate_enforcement(const struct config *config, struct problem_lis
 
 void validate_config(struct config *config, bool is_complete, struct problem_list *problems)
 {
-    if (is_complete && config->listener_count == 0) {
+    if (is_complete && config->listener_count == 0 && config->gossip_count == 0) {
         problem_add(problems, &(struct place){.file = config->file},
-                    "no listener; expected at least one under 'listeners'");
+                    "no listener; expected at least one under 'listeners', or a cluster under "
+                    "'gossip'");
     }
     if (config->limits.uri_bytes > config->limits.header_bytes) {
         problem_add(problems, &(struct place){.file = config->file},
@@ -331,6 +353,7 @@ void validate_config(struct config *config, bool is_complete, struct problem_lis
     for (size_t i = 0; i < config->backend_count; i++) {
         validate_backend(&config->backends[i], problems);
     }
+    validate_gossip(config, is_complete, problems);
     validate_addresses(config, problems);
     validate_enforcement(config, problems);
 }

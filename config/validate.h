@@ -14,3 +14,7 @@
 /* `is_complete`: everything was read without a problem. Otherwise what seems to be missing may only
  * have been unreadable, and is not complained about a second time. */
 void validate_config(struct config *config, bool is_complete, struct problem_list *problems);
+
+/* The part of it that is about gossip clusters; fills in the ports that stand-ins were left
+ * without. */
+void validate_gossip(struct config *config, bool is_complete, struct problem_list *problems);

@@ -34,6 +34,10 @@ const char *value_rate(const char *text, uint64_t *bytes_per_second);
 /* IP:PORT, [IP6]:PORT or unix:/PATH. */
 const char *value_address(struct memory *memory, const char *text, struct config_address *address);
 
+/* An IPv4 address of 127.0.0.0/8 that stands for another one, with or without :PORT (port 0 then).
+ * 127.0.0.1 is what everybody listens on, so it stands for nobody. */
+const char *value_stand_in(struct memory *memory, const char *text, struct config_address *address);
+
 /* IP/BITS or a single IP; bits beyond the prefix must be zero. */
 const char *value_network(struct memory *memory, const char *text, struct config_network *network);
 

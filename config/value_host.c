@@ -1,6 +1,7 @@
 /* config/value_host.c: addresses, networks, servers and hosts · SPDX-License-Identifier: Apache-2.0
  */
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
 
@@ -101,6 +102,37 @@ const char *value_address(struct memory *memory, const char *text, struct config
     }
     address->kind = CONFIG_ADDRESS_IP4;
     return inet_pton(AF_INET, host, address->ip) == 1 ? NULL : "is not an IP address";
+}
+
+const char *value_stand_in(struct memory *memory, const char *text, struct config_address *address)
+{
+    *address = (struct config_address){.text = memory_copy_text(memory, text)};
+    char host[INET6_ADDRSTRLEN];
+    const char *wrong = NULL;
+    if (strchr(text, ':') != NULL) {
+        wrong = split_port(text, host, sizeof(host), &address->port);
+        wrong = wrong == NULL && address->port == 0 ? "has port 0" : wrong;
+    } else if (snprintf(host, sizeof(host), "%s", text) >= (int)sizeof(host)) {
+        wrong = "is not an IPv4 address";
+    }
+    if (wrong != NULL) {
+        return wrong;
+    }
+    if (inet_pton(AF_INET, host, address->ip) != 1) {
+        return "is not an IPv4 address";
+    }
+    static const uint8_t FIRST[4] = {127, 0, 0, 0};
+    static const uint8_t OWN[4] = {127, 0, 0, 1};
+    static const uint8_t LAST[4] = {127, 255, 255, 255};
+    if (address->ip[0] != 127) {
+        return "is not a loopback address";
+    }
+    if (memcmp(address->ip, FIRST, 4) == 0 || memcmp(address->ip, OWN, 4) == 0 ||
+        memcmp(address->ip, LAST, 4) == 0) {
+        return "cannot stand for a node";
+    }
+    address->kind = CONFIG_ADDRESS_IP4;
+    return NULL;
 }
 
 static bool has_only_prefix(const struct config_network *network)

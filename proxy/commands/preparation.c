@@ -89,8 +89,14 @@ static enum command_exit inspect(struct preparation *preparation)
 static enum command_exit judge(struct preparation *preparation)
 {
     const struct inspection *inspection = &preparation->inspection;
-    preparation->posture = posture_new(preparation->config, inspection->facts,
-                                       inspection->fact_count, (int64_t)time(NULL));
+    const struct enforcement_findings findings = {
+        .certificates = inspection->facts,
+        .certificate_count = inspection->fact_count,
+        .gossip = inspection->gossip,
+        .gossip_count = inspection->gossip_count,
+        .now = (int64_t)time(NULL),
+    };
+    preparation->posture = posture_new(preparation->config, &findings);
     return preparation->posture != NULL ? COMMAND_FINE
                                         : system_failure(preparation, "out of memory");
 }

@@ -69,7 +69,7 @@ static void tell_posture(const void *self, struct log *log)
         LOG_EVENT(log, judged->verdict == VERDICT_OK ? LOG_INFO : LOG_WARN, "hop",
                   log_text("hop", judged->hop.name), log_text("from", judged->hop.from),
                   log_text("to", judged->hop.to),
-                  log_text("protection", hop_protection_name(judged->hop.protection)),
+                  log_text("protection", hop_protection_name(&judged->hop)),
                   log_text("verdict", verdict_name(judged->verdict)),
                   log_text("reason", judged->reason == NULL ? "" : judged->reason));
     }

@@ -4,14 +4,16 @@
  * and its opener waits for the answer without closing its half; so that an encrypted frame, which
  * begins with a length, can be made of it, the message's own msgpack is walked to its end.
  *
- *     type 0, 2, 9, 13    type, one msgpack object
+ *     type 0, 2, 9, 13    type, one map
  *     8 (user)            type, header map, then UserMsgLen bytes
  *     6 (push/pull)       type, header map, Nodes maps, then UserStateLen bytes
  *
- * Goes on where it was when more bytes have come: each byte is looked at once. Bounded in depth, in
- * counts and in length, whatever the bytes say.
+ * Goes on where it was when more bytes have come: content is passed over unseen, and nothing but
+ * an object's head or a header's field that was cut short (some 20 bytes) is looked at again.
+ * Bounded in depth, in counts and in length, whatever the bytes say.
  *
- * Owner: embedded in whoever reads the stream.
+ * Owner: embedded in whoever reads the stream. The label header before a message, if any, is taken
+ * off by them (gossip_label_take).
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -28,8 +30,9 @@ enum { MESSAGE_WALK_DEPTH_MAX = 8 };
 /* Why a message is refused. */
 enum message_fault {
     MESSAGE_FINE,
-    MESSAGE_TYPE,      /* no message that a stream may begin with */
-    MESSAGE_FOREIGN,   /* type 1 or 2 of another transport (dskit), which is not this protocol */
+    MESSAGE_TYPE,      /* no message that a stream may have */
+    MESSAGE_FOREIGN,   /* type 1: another transport (dskit), which is not this protocol */
+    MESSAGE_ENCRYPTED, /* type 10: the sender encrypts by itself */
     MESSAGE_MALFORMED, /* no msgpack, or not of the shape that this type has */
     MESSAGE_TOO_DEEP,
     MESSAGE_TOO_LONG, /* longer than the limit, or says that it will be */
@@ -40,13 +43,14 @@ struct message_walk {
     size_t limit;
     size_t at; /* bytes that have been walked */
     enum message_fault fault;
+    uint8_t type;
     uint8_t stage;
-    uint8_t depth;
-    uint32_t left[MESSAGE_WALK_DEPTH_MAX]; /* objects still to come, at each depth */
-    uint64_t skip;                         /* bytes of the object that is being passed over */
-    uint64_t tail;                         /* bytes after the last object: user message or state */
-    uint64_t maps;                         /* node maps still to come */
-    uint8_t key;                           /* which header field's value is next */
+    uint8_t fields;                      /* of the header that were seen, a bit each */
+    size_t depth;                        /* of the map or array that is being walked; 0: none */
+    size_t pairs;                        /* of the header still to come */
+    size_t maps;                         /* of nodes still to come */
+    size_t tail;                         /* bytes after the last map: user message or state */
+    size_t left[MESSAGE_WALK_DEPTH_MAX]; /* objects still to come, at each depth */
 };
 
 /* `limit`: the longest message that is taken, in bytes. */

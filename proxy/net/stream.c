@@ -98,6 +98,14 @@ enum status stream_connect(struct stream **out, struct loop *loop, const struct 
     if (address->sa_family != AF_UNIX) {
         stream_set_tcp_options(descriptor, dead_peer_ms);
     }
+    return stream_connect_socket(out, loop, descriptor, address, address_len, events, self);
+}
+
+enum status stream_connect_socket(struct stream **out, struct loop *loop, int descriptor,
+                                  const struct sockaddr *address, socklen_t address_len,
+                                  const struct stream_events *events, void *self)
+{
+    *out = NULL;
     int connected = connect(descriptor, address, address_len);
     enum stream_failure failure = STREAM_FINE;
     if (connected != 0 && errno != EINPROGRESS) {

@@ -75,7 +75,7 @@ def test_a_waiver_holds_until_its_day_in_either_mode(check, mode, expires, statu
     ("enforcement: {waivers: [{hop: backend/app/0, reason: r, expires: 2099-02-30}]}",
      "is not a day of the calendar"),
     ("timeuots: {}", "did you mean 'timeouts'?"),
-    ("gossip: []", "is not available yet"),
+    ("secrets: {}", "is not available yet"),
     ("limits: {streams: 0}", "expected a whole number, from 1 to 1000"),
 ])
 def test_bad_input_is_told_with_its_place(check, extra, sentence):

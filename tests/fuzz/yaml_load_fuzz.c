@@ -28,7 +28,7 @@ static void use(const struct config *config)
 {
     size_t count = 0;
     config_files(config, on_file, &count);
-    struct posture *posture = posture_new(config, NULL, 0, 0);
+    struct posture *posture = posture_new(config, &(struct enforcement_findings){.now = 0});
     if (posture == NULL) {
         abort();
     }

@@ -51,6 +51,14 @@ static struct enforcement_facts good_facts(void)
                                       .not_after = NOON + 10 * DAY};
 }
 
+/* `facts` of the only certificate; NULL: none. */
+static struct posture *judge(const struct config *config, const struct enforcement_facts *facts)
+{
+    const struct enforcement_findings findings = {
+        .certificates = facts, .certificate_count = facts != NULL ? 1 : 0, .now = NOON};
+    return posture_new(config, &findings);
+}
+
 static const struct judged_hop *find(const struct posture *posture, const char *name)
 {
     for (size_t i = 0; i < posture->count; i++) {
@@ -66,7 +74,7 @@ static void every_leg_is_a_hop(void **state)
 {
     (void)state;
     struct config *config = load("");
-    struct posture *posture = posture_new(config, NULL, 0, NOON);
+    struct posture *posture = judge(config, NULL);
     assert_non_null(posture);
     assert_int_equal(posture->count, COUNT(HOPS));
     for (size_t i = 0; i < COUNT(HOPS); i++) {
@@ -107,7 +115,7 @@ static void plaintext_is_judged_by_the_policy(void **state)
     for (size_t i = 0; i < COUNT(ROWS); i++) {
         struct config *config = load(ROWS[i].policy);
         struct enforcement_facts facts = good_facts();
-        struct posture *posture = posture_new(config, &facts, 1, NOON);
+        struct posture *posture = judge(config, &facts);
         char verdicts[COUNT(HOPS) + 1] = {0};
         size_t violations = 0;
         for (size_t k = 0; k < posture->count; k++) {
@@ -150,7 +158,7 @@ static void our_own_certificates_are_judged(void **state)
     (void)state;
     struct config *config = load("");
     for (size_t i = 0; i < COUNT(ROWS); i++) {
-        struct posture *posture = posture_new(config, &ROWS[i].facts, 1, NOON);
+        struct posture *posture = judge(config, &ROWS[i].facts);
         const struct judged_hop *web = find(posture, "listener/web");
         assert_int_equal(web->verdict == VERDICT_VIOLATION, ROWS[i].reason != NULL);
         if (ROWS[i].reason != NULL) {
@@ -168,7 +176,7 @@ static void the_policy_may_ask_for_longer_keys(void **state)
     (void)state;
     struct config *config = load("enforcement: {minimum_rsa_bits: 3072}\n");
     struct enforcement_facts facts = good_facts();
-    struct posture *posture = posture_new(config, &facts, 1, NOON);
+    struct posture *posture = judge(config, &facts);
     assert_int_equal(find(posture, "listener/web")->verdict, VERDICT_VIOLATION);
     posture_free(posture);
     config_free(config);
@@ -179,7 +187,7 @@ static void an_expired_waiver_says_so(void **state)
     (void)state;
     struct config *config = load("enforcement: {waivers: [{hop: backend/app/1, reason: moves, "
                                  "expires: 2026-10-20}]}\n");
-    struct posture *posture = posture_new(config, NULL, 0, NOON);
+    struct posture *posture = judge(config, NULL);
     const struct judged_hop *hop = find(posture, "backend/app/1");
     assert_true(hop->waiver_expired);
     assert_string_equal(hop->reason,
@@ -194,7 +202,7 @@ static void json_holds_the_hops_and_the_count(void **state)
     (void)state;
     struct config *config = load("enforcement: {mode: report, waivers: [{hop: backend/app/1, "
                                  "reason: moves, expires: 2026-12-31}]}\n");
-    struct posture *posture = posture_new(config, NULL, 0, NOON);
+    struct posture *posture = judge(config, NULL);
     json_t *json = posture_to_json(posture);
     assert_non_null(json);
     assert_int_equal(json_integer_value(json_object_get(json, "violations")), 2);
@@ -230,7 +238,7 @@ static void the_table_is_for_people(void **state)
 {
     (void)state;
     struct config *config = load("");
-    struct posture *posture = posture_new(config, NULL, 0, NOON);
+    struct posture *posture = judge(config, NULL);
     char *text = NULL;
     size_t len = 0;
     FILE *out = open_memstream(&text, &len);

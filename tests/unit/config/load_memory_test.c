@@ -118,7 +118,7 @@ static bool loads(const char *text, size_t pieces)
     bool is_loaded = config != NULL;
     assert_int_equal(is_loaded, problem_count(problems) == 0);
     if (is_loaded) {
-        struct posture *posture = posture_new(config, NULL, 0, 0);
+        struct posture *posture = posture_new(config, &(struct enforcement_findings){.now = 0});
         posture_free(posture);
     }
     pieces_left = SIZE_MAX;
@@ -163,7 +163,7 @@ static void a_posture_short_of_memory_is_none(void **state)
     struct posture *posture = NULL;
     for (size_t pieces = 0; posture == NULL; pieces++) {
         pieces_left = pieces;
-        posture = posture_new(config, NULL, 0, 0);
+        posture = posture_new(config, &(struct enforcement_findings){.now = 0});
         assert_true(pieces < 500);
     }
     pieces_left = SIZE_MAX;

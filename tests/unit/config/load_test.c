@@ -305,8 +305,6 @@ static void refuses_keys(void **state)
                                     "`sallyport config reference` lists"},
         {"log: {}\nlog: {}\n",
          "f:5:1: 'log' is given twice; expected once, the first is at line 4"},
-        {"gossip: [{name: x}]\n",
-         "f:4:1: 'gossip' is not available yet; expected it to be left out"},
         {"secrets: {provider: {file: x}}\n",
          "f:4:1: 'secrets' is not available yet; expected it to be left out"},
         {"admin: {dashboard: true}\n",
@@ -447,8 +445,10 @@ static void refuses_certificates(void **state)
 static void refuses_listeners(void **state)
 {
     static const struct wrong_row ROWS[] = {
-        {"", "f: no listener; expected at least one under 'listeners'"},
-        {"listeners: []\n", "f: no listener; expected at least one under 'listeners'"},
+        {"",
+         "f: no listener; expected at least one under 'listeners', or a cluster under 'gossip'"},
+        {"listeners: []\n",
+         "f: no listener; expected at least one under 'listeners', or a cluster under 'gossip'"},
         {"listeners: [{address: '[::]:1', default_backend: app}]\n",
          "f:3:13: 'name' is missing in a listener; expected a name of letters, digits, '-', '_' "
          "and '.'"},

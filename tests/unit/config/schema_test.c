@@ -42,12 +42,13 @@ static void check_doc(const struct schema_key *key)
 
 static void check_rules(const struct schema_key *key)
 {
-    bool numeric = key->type == SCHEMA_NUMBER || key->type == SCHEMA_DURATION ||
-                   key->type == SCHEMA_SIZE || key->type == SCHEMA_RATE;
+    bool numeric = key->type == SCHEMA_NUMBER || key->type == SCHEMA_PORT ||
+                   key->type == SCHEMA_DURATION || key->type == SCHEMA_SIZE ||
+                   key->type == SCHEMA_RATE;
     assert_int_equal(numeric, key->most > 0);
     assert_true(key->least <= key->most);
-    bool chosen = key->type == SCHEMA_CHOICE || key->type == SCHEMA_CHOICE_TEXT ||
-                  key->type == SCHEMA_CIPHERS;
+    bool chosen = key->type == SCHEMA_CHOICE || key->type == SCHEMA_CHOICE_FLAG ||
+                  key->type == SCHEMA_CHOICE_TEXT || key->type == SCHEMA_CIPHERS;
     assert_int_equal(chosen, key->choice_count > 0);
     assert_int_equal(key->type == SCHEMA_SECTION, key->section != NULL);
     assert_false(key->required && key->fallback != NULL);

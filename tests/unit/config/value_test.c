@@ -177,6 +177,52 @@ static void reads_addresses(void **state)
     memory_free(memory);
 }
 
+static void reads_stand_ins(void **state)
+{
+    static const struct {
+        const char *text;
+        uint16_t port;
+        const char *wrong;
+    } ROWS[] = {
+        {"127.77.0.2", 0, NULL},
+        {"127.77.0.2:7946", 7946, NULL},
+        {"127.0.0.2", 0, NULL},
+        {"127.255.255.254:1", 1, NULL},
+        {"127.0.0.1", 0, "cannot stand for a node"},
+        {"127.0.0.0", 0, "cannot stand for a node"},
+        {"127.255.255.255:1", 0, "cannot stand for a node"},
+        {"10.0.0.2", 0, "is not a loopback address"},
+        {"127.77.0.2:0", 0, "has port 0"},
+        {"127.77.0.2:", 0, "has a port that is not a number up to 65535"},
+        {"127.77.0.2:65536", 0, "has a port that is not a number up to 65535"},
+        {"127.77.2", 0, "is not an IPv4 address"},
+        {"[::1]:7946", 0, "is not an IPv4 address"},
+        {"::1", 0, "is an IPv6 address without brackets"},
+        {"localhost", 0, "is not an IPv4 address"},
+        {"unix:/x", 0, "has a port that is not a number up to 65535"},
+        {"1270000000000000000000000000000000000000000000000000000000000", 0,
+         "is not an IPv4 address"},
+        {"", 0, "is not an IPv4 address"},
+    };
+    (void)state;
+    struct memory *memory = memory_new();
+    for (size_t i = 0; i < COUNT(ROWS); i++) {
+        struct config_address address;
+        const char *wrong = value_stand_in(memory, ROWS[i].text, &address);
+        if (ROWS[i].wrong != NULL) {
+            assert_non_null(wrong);
+            assert_string_equal(wrong, ROWS[i].wrong);
+            continue;
+        }
+        assert_null(wrong);
+        assert_int_equal(address.kind, CONFIG_ADDRESS_IP4);
+        assert_int_equal(address.ip[0], 127);
+        assert_int_equal(address.port, ROWS[i].port);
+        assert_string_equal(address.text, ROWS[i].text);
+    }
+    memory_free(memory);
+}
+
 static void reads_networks(void **state)
 {
     static const struct {
@@ -465,14 +511,23 @@ static void prints_the_shortest_exact_unit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_durations),   cmocka_unit_test(reads_sizes),
-        cmocka_unit_test(reads_rates),       cmocka_unit_test(reads_whole_numbers),
-        cmocka_unit_test(reads_yes_and_no),  cmocka_unit_test(reads_addresses),
-        cmocka_unit_test(reads_networks),    cmocka_unit_test(reads_days_that_exist),
-        cmocka_unit_test(reads_pins),        cmocka_unit_test(reads_servers),
-        cmocka_unit_test(refuses_servers),   cmocka_unit_test(reads_route_hosts),
-        cmocka_unit_test(reads_route_paths), cmocka_unit_test(host_names_have_bounds),
-        cmocka_unit_test(names_are_plain),   cmocka_unit_test(prints_the_shortest_exact_unit),
+        cmocka_unit_test(reads_durations),
+        cmocka_unit_test(reads_sizes),
+        cmocka_unit_test(reads_rates),
+        cmocka_unit_test(reads_whole_numbers),
+        cmocka_unit_test(reads_yes_and_no),
+        cmocka_unit_test(reads_addresses),
+        cmocka_unit_test(reads_stand_ins),
+        cmocka_unit_test(reads_networks),
+        cmocka_unit_test(reads_days_that_exist),
+        cmocka_unit_test(reads_pins),
+        cmocka_unit_test(reads_servers),
+        cmocka_unit_test(refuses_servers),
+        cmocka_unit_test(reads_route_hosts),
+        cmocka_unit_test(reads_route_paths),
+        cmocka_unit_test(host_names_have_bounds),
+        cmocka_unit_test(names_are_plain),
+        cmocka_unit_test(prints_the_shortest_exact_unit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
