@@ -10,7 +10,7 @@ test commands (gossip_node), Alertmanager, and the sidecars.
         plain, native = lab.host(), lab.host()
         lab.sidecar(plain, [key])
         one = lab.serf(plain, "one")
-        other = lab.serf(native, "other", key=key, join=plain)
+        other = lab.serf(native, "other", key=key, join=one)
         wait_members([one, other])
 
 SPDX-License-Identifier: Apache-2.0
@@ -76,7 +76,9 @@ def built_node():
 def open_lab(request, binary, folder):
     """For a fixture of any scope: a Lab with a network of its own, closed at the end, whatever
     happens."""
-    processes = request.node.sallyport_processes = []
+    # Labs of one scope share the list, for the logs that are shown when a test fails.
+    processes = getattr(request.node, "sallyport_processes", [])
+    request.node.sallyport_processes = processes
     network = Network()
     lab = Lab(network, binary, folder, processes)
     try:
@@ -119,17 +121,17 @@ class Lab:
     def sidecar(self, host, keys, **settings):
         return Sidecar(self, host, keys, **settings)
 
-    def cluster(self, *kinds, key=None, name="node", **keywords):
-        """Serf agents that form a cluster, one a word: "sidecar" (plaintext behind Sallyport),
-        "native" (encrypts itself), "plain" (neither)."""
+    def cluster(self, *kinds, key=None, name="node", settings=None, **keywords):
+        """Serf agents NAME1, NAME2... that form a cluster, one a word: "sidecar" (plaintext behind
+        Sallyport, with these settings), "native" (encrypts itself), "plain" (neither)."""
         agents = []
         for kind in kinds:
             host = self.host()
             if kind == "sidecar":
-                host.sidecar = self.sidecar(host, [key])
-            agents.append(self.serf(host, f"{name}{len(agents) + 1}-{kind}",
+                self.sidecar(host, [key], **(settings or {}))
+            agents.append(self.serf(host, f"{name}{len(agents) + 1}",
                                     key=key if kind == "native" else None,
-                                    join=agents[0].host if agents else None, **keywords))
+                                    join=agents[0] if agents else None, **keywords))
         return agents
 
 
@@ -158,8 +160,8 @@ class Serf:
             f'echo "$SERF_EVENT $SERF_USER_EVENT$SERF_QUERY_NAME $words" >>"{self.heard_path}"\n'
             f'[ "$SERF_EVENT" != query ] || printf %s "{name} heard $words"\n')
         handler.chmod(0o755)
-        bind = bind or host.ipv4
-        settings = {"node_name": name, "bind": f"{bind}:{port}", "profile": profile,
+        self.bind = bind or host.ipv4
+        settings = {"node_name": name, "bind": f"{self.bind}:{port}", "profile": profile,
                     "rpc_addr": "127.0.0.1:7373", "log_level": "debug",
                     "event_handlers": [f"user={handler}", f"query={handler}"],
                     "reconnect_interval": "2s", **more}
@@ -187,12 +189,12 @@ class Serf:
         """`serf VERB ...` beside the agent."""
         return self.host.run("serf", *argv, **keywords)
 
-    def join(self, host):
-        self.call("join", f"{host.ipv4}:{PORT}")
+    def join(self, other):
+        self.call("join", f"{other.bind}:{other.port}")
 
-    def try_to_join(self, host):
+    def try_to_join(self, other):
         """True if it worked."""
-        return self.call("join", f"{host.ipv4}:{PORT}", check=False).returncode == 0
+        return self.call("join", f"{other.bind}:{other.port}", check=False).returncode == 0
 
     def members(self):
         """{name: status} as this one sees it."""
@@ -239,18 +241,20 @@ class Serf:
 
 def wait_members(agents, alive=None, patience=None, **others):
     """Until every one of these agents sees exactly these members alive (the agents themselves unless
-    named), and the others in the state that is given: wait_members([a, b], c="failed")."""
+    named), and the others in the state that is given: wait_members([a, b], node3="failed"). Those
+    that left are of no interest unless they are named."""
     wanted = {name: "alive" for name in alive or [agent.name for agent in agents]}
-    wanted.update({name.replace("_", "-"): status for name, status in others.items()})
+    wanted.update(others)
     seen = {}
 
     def agree():
-        seen.update({agent.name: agent.members() for agent in agents})
+        for agent in agents:
+            seen[agent.name] = {name: state for name, state in agent.members().items()
+                                if state != "left" or name in wanted}
         return all(members == wanted for members in seen.values())
 
-    deadline_words = f"members {wanted}"
     try:
-        wait_until(agree, deadline_words, patience, pause=SLOW)
+        wait_until(agree, f"members {wanted}", patience, pause=SLOW)
     except pytest.fail.Exception as failure:
         pytest.fail(f"{failure}; seen: {json.dumps(seen, indent=1)}", pytrace=False)
 
@@ -262,7 +266,7 @@ class Node:
     """gossip_node: hashicorp/memberlist with nothing around it."""
 
     def __init__(self, lab, host, name, keys=(), join=None, version=4, bind=None, port=PORT,
-                 advertise=None, wildcard=False):
+                 advertise=None, wildcard=False, compress=True):
         self.lab = lab
         self.host = host
         self.name = name
@@ -270,7 +274,8 @@ class Node:
         address = host.ipv4 if version == 4 else host.ipv6
         bind = bind or (("0.0.0.0" if version == 4 else "::") if wildcard else address)
         advertise = advertise or (address if wildcard else None)
-        argv = [built_node(), "-name", name, "-bind", bind, "-port", port]
+        argv = [built_node(), "-name", name, "-bind", bind, "-port", port,
+                f"-compress={str(compress).lower()}"]
         for key in keys:
             argv += ["-key", base64_of(key)]
         if advertise is not None:
@@ -348,6 +353,7 @@ class Sidecar:
         self.settings = settings
         self.write_settings()
         self.sallyport = None
+        host.sidecar = self
         self.run()
 
     def write_keyring(self, keys):
@@ -382,10 +388,11 @@ class Sidecar:
         return json.loads(self.verb("status", "--json", "-c", self.config_path).stdout)
 
     def child(self):
-        """The process id of the one that carries gossip."""
-        for process in self.status()["processes"]:
-            if process["role"].startswith("gossip"):
-                return process["pid"]
+        """The process id of the one that carries gossip; None while there is none."""
+        for pid in children_of(self.sallyport.pid):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if b"gossip" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
+                    return pid
         return None
 
     def events(self, event=None):

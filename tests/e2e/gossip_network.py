@@ -147,6 +147,7 @@ class Host:
         self.port = f"port{number}"
         self.ipv4 = f"10.77.0.{number}"
         self.ipv6 = f"fd77::{number}"
+        self.sidecar = None  # whoever starts one here says so
         ip("netns", "add", self.namespace)
         ip("-n", network.switch, "link", "add", self.port, "type", "veth", "peer", "name", "eth0",
            "netns", self.namespace)

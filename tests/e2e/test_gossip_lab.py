@@ -53,7 +53,7 @@ def test_a_host_that_is_cut_off_fails_and_comes_back(lab):
     one, other = lab.cluster("plain", "plain", profile="local")
     wait_members([one, other])
     other.host.cut_off()
-    wait_members([one], [one.name], node2_plain="failed")
+    wait_members([one], [one.name], node2="failed")
     other.host.plug_in()
     wait_members([one, other])
 
