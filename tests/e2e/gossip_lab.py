@@ -52,6 +52,8 @@ def need_program(name, package):
 
 def built_node():
     """The path of gossip_node, built when its source is newer."""
+    if "SALLYPORT_GOSSIP_NODE" in os.environ:
+        return pathlib.Path(os.environ["SALLYPORT_GOSSIP_NODE"])
     program = NODE_FOLDER / "gossip_node"
     newest = max(path.stat().st_mtime for path in NODE_SOURCE.glob("*.go"))
     if program.exists() and program.stat().st_mtime > newest:
@@ -62,12 +64,18 @@ def built_node():
                     " (apt-get install golang-github-hashicorp-memberlist-dev)")
     NODE_FOLDER.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
-        ["go", "build", "-o", program, NODE_SOURCE], capture_output=True, text=True, timeout=170,
+        ["go", "build", "-o", program, "."], cwd=NODE_SOURCE, capture_output=True, text=True,
+        timeout=170,
         env={**os.environ, "GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": "",
              "GOCACHE": str(NODE_FOLDER / "cache")})
     if done.returncode != 0:
         pytest.fail(f"gossip_node cannot be built\n{done.stderr}", pytrace=False)
     return program
+
+
+def need_labels():
+    if subprocess.run([built_node(), "-labels"], timeout=30).returncode != 0:
+        skip_loudly("this memberlist knows no labels: Debian 13's does")
 
 
 # ---- the lab -----------------------------------------------------------------------------------
@@ -266,7 +274,7 @@ class Node:
     """gossip_node: hashicorp/memberlist with nothing around it."""
 
     def __init__(self, lab, host, name, keys=(), join=None, version=4, bind=None, port=PORT,
-                 advertise=None, wildcard=False, compress=True):
+                 advertise=None, wildcard=False, compress=True, label=""):
         self.lab = lab
         self.host = host
         self.name = name
@@ -275,7 +283,7 @@ class Node:
         bind = bind or (("0.0.0.0" if version == 4 else "::") if wildcard else address)
         advertise = advertise or (address if wildcard else None)
         argv = [built_node(), "-name", name, "-bind", bind, "-port", port,
-                f"-compress={str(compress).lower()}"]
+                f"-compress={str(compress).lower()}", f"-label={label}"]
         for key in keys:
             argv += ["-key", base64_of(key)]
         if advertise is not None:

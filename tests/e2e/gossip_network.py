@@ -301,20 +301,22 @@ class Catch:
         marks = [mark.encode() if isinstance(mark, str) else mark for mark in marks]
         return sorted({mark for mark in marks for text in texts if mark in text})
 
-    def unsealed(self, keys, ports=(7946,)):
-        """What went to or from these ports and is not sealed with one of the keys, as texts. Words
-        that are compressed cannot be searched for; this cannot be deceived by compression."""
+    def unsealed(self, keys, ports=(7946,), label=b""):
+        """What went to or from these ports and is not sealed with one of the keys (and with that
+        label), as texts. Words that are compressed cannot be searched for; this cannot be deceived
+        by compression."""
         found = [f"UDP {d.source} > {d.target}: {d.payload[:40]!r}" for d in self.datagrams
-                 if has_port(d.source, d.target, ports) and opened(keys, d.payload) is None]
+                 if has_port(d.source, d.target, ports)
+                 and opened(keys, d.payload, label) is None]
         found += [f"TCP {source} > {target}: {text[:40]!r}"
                   for (source, target), text in self.streams.items()
-                  if has_port(source, target, ports) and not is_sealed_stream(keys, text)]
+                  if has_port(source, target, ports) and not is_sealed_stream(keys, text, label)]
         return found
 
-    def count_sealed(self, key, ports=(7946,)):
+    def count_sealed(self, key, ports=(7946,), label=b""):
         """How many datagrams are sealed with this key."""
-        return sum(has_port(d.source, d.target, ports) and opened([key], d.payload) is not None
-                   for d in self.datagrams)
+        return sum(has_port(d.source, d.target, ports)
+                   and opened([key], d.payload, label) is not None for d in self.datagrams)
 
 
 def frames_of(pcap):
@@ -357,22 +359,33 @@ def has_port(source, target, ports):
     return source[1] in ports or target[1] in ports
 
 
-def opened(keys, sealed, header=b""):
-    """The message of `version nonce ciphertext tag`, or None if no key fits."""
+def opened(keys, packet, label=b""):
+    """The message of `[244 length label] version nonce ciphertext tag`, or None if no key fits."""
+    header = label_header(label)
+    return unsealed_text(keys, packet[len(header):], label) if packet.startswith(header) else None
+
+
+def label_header(label):
+    return bytes([244, len(label)]) + label if label else b""
+
+
+def unsealed_text(keys, sealed, beside):
     if len(sealed) < 29 or sealed[0] > 1:
         return None
     for key in keys:
         with contextlib.suppress(InvalidTag):
-            return AESGCM(key).decrypt(sealed[1:13], sealed[13:], header)
+            return AESGCM(key).decrypt(sealed[1:13], sealed[13:], beside)
     return None
 
 
-def is_sealed_stream(keys, text):
-    """One frame, whose key fits if it is there as a whole: a conn may have been cut."""
+def is_sealed_stream(keys, text, label=b""):
+    """One frame, whose key fits if it is there as a whole: a conn may have been cut. The label is
+    before what the opener says, and not before the answer."""
+    text = text.removeprefix(label_header(label))
     if len(text) < 5 or text[0] != 10:
         return False
     length = struct.unpack_from(">I", text, 1)[0]
     frame = text[5:5 + length]
     if len(frame) < length:
         return frame[:1] in (b"", b"\0", b"\1")
-    return len(text) == 5 + length and opened(keys, frame, text[:5]) is not None
+    return len(text) == 5 + length and unsealed_text(keys, frame, text[:5] + label) is not None

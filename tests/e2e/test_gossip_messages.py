@@ -10,7 +10,7 @@ import itertools
 
 import pytest
 from conftest import wait_until
-from gossip_lab import make_key, open_lab, wait_nodes
+from gossip_lab import make_key, need_labels, open_lab, wait_nodes
 
 # Around the limits: one byte, what a packet of an Ethernet holds, fragments, the most.
 BEST_EFFORT = [1, 2, 100, 1371, 1372, 1400, 1443, 1444, 1472, 1473, 9000, 60_000]
@@ -110,3 +110,14 @@ def test_what_is_sent_in_version_0_is_understood(lab):
 
 def test_messages_without_compression_arrive(lab):
     exchange(Trio(lab).nodes(compress=False), best=[1, 1400, 60_000], reliable=[1, 1_000_000])
+
+
+@pytest.mark.parametrize("settings", [{}, {"label": "staging"}], ids=["from-node", "fixed"])
+def test_labels_are_kept_and_authenticated(lab, settings):
+    need_labels()
+    trio = Trio(lab, **settings)
+    wire = lab.wire()
+    exchange(trio.nodes(label="staging"), best=[1, 1400, 60_000], reliable=[1, 1_000_000])
+    catch = wire.stop()
+    assert catch.unsealed([trio.key], label=b"staging") == []
+    assert catch.count_sealed(trio.key, label=b"staging") > 18

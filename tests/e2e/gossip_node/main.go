@@ -1,6 +1,7 @@
 // tests/e2e/gossip_node: a member of a gossip cluster that does what the test tells it.
 //
-//	gossip_node -name a -bind 10.77.0.1 [-port 7946] [-key BASE64]... [-advertise IP]
+//	gossip_node -name a -bind 10.77.0.1 [-port 7946] [-key BASE64]... [-label TEXT] [-advertise IP]
+//	gossip_node -labels          ends with 0 when this version of the library knows labels
 //
 // It is hashicorp/memberlist itself, so what it sends and takes is the format that counts. Commands
 // come as lines on standard input, what happened goes out as lines of JSON on standard output:
@@ -20,9 +21,11 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
@@ -171,8 +174,26 @@ func (keys *keyFlags) Set(text string) error {
 	return err
 }
 
+// Where the library keeps the label; no valid value: it is of before 0.3.0, which had none.
+func labelOf(config *memberlist.Config) reflect.Value {
+	return reflect.ValueOf(config).Elem().FieldByName("Label")
+}
+
+func setLabel(config *memberlist.Config, label string) error {
+	if label == "" {
+		return nil
+	}
+	if !labelOf(config).IsValid() {
+		return errors.New("this version of memberlist knows no labels")
+	}
+	labelOf(config).SetString(label)
+	return nil
+}
+
 func settings() (*memberlist.Config, error) {
 	var keys keyFlags
+	var label string
+	var asksForLabels bool
 	config := memberlist.DefaultLANConfig()
 	flag.StringVar(&config.Name, "name", "", "of the node")
 	flag.StringVar(&config.BindAddr, "bind", "0.0.0.0", "address to listen on")
@@ -180,7 +201,18 @@ func settings() (*memberlist.Config, error) {
 	flag.StringVar(&config.AdvertiseAddr, "advertise", "", "address that others are told")
 	flag.BoolVar(&config.EnableCompression, "compress", true, "messages")
 	flag.Var(&keys, "key", "base64; the first one encrypts; none: plaintext")
+	flag.StringVar(&label, "label", "", "that everything carries")
+	flag.BoolVar(&asksForLabels, "labels", false, "only say by the exit status whether there are any")
 	flag.Parse()
+	if asksForLabels {
+		if labelOf(config).IsValid() {
+			os.Exit(0)
+		}
+		os.Exit(1)
+	}
+	if err := setLabel(config, label); err != nil {
+		return nil, err
+	}
 
 	config.AdvertisePort = config.BindPort
 	config.Delegate = listener{}
