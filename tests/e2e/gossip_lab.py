@@ -25,6 +25,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 
 import pytest
 from conftest import (TOP, Sallyport, sanitizer_settings, starter, stop_all, wait_until)
@@ -95,7 +96,7 @@ def open_lab(request, binary, folder):
         try:
             stop_all(processes)
         finally:
-            network.close()
+            lab.close()
 
 
 class Lab:
@@ -106,6 +107,19 @@ class Lab:
         self.processes = processes
         self.start = starter(processes, folder)
         self.started = 0
+        self.public_folders = []
+
+    def public_folder(self):
+        """One in which programs without privileges may work; removed at the end."""
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="sallyport-lab-"))
+        self.public_folders.append(folder)
+        os.chown(folder, UNPRIVILEGED, UNPRIVILEGED)
+        return folder
+
+    def close(self):
+        self.network.close()
+        for folder in self.public_folders:
+            shutil.rmtree(folder)
 
     def number(self):
         self.started += 1
@@ -345,15 +359,30 @@ def wait_nodes(nodes, patience=None):
 # ---- the sidecar ---------------------------------------------------------------------------------
 
 
+UNPRIVILEGED = 64123  # a user and a group that nothing else is
+
+
+def without_privileges(*capabilities):
+    """Words that run a program as nobody in particular, with these capabilities at most."""
+    kept = ",".join(f"+{name}" for name in capabilities)
+    words = ["setpriv", f"--reuid={UNPRIVILEGED}", f"--regid={UNPRIVILEGED}", "--clear-groups",
+             "--no-new-privs", f"--bounding-set=-all{',' + kept if kept else ''}"]
+    return words + ([f"--inh-caps={kept}", f"--ambient-caps={kept}"] if kept else [])
+
+
 class Sidecar:
     """Sallyport with one gossip cluster, in the namespace of a host. `settings` are further keys of
-    the section; `enforcement` is a section of its own."""
+    the section; `enforcement` is a section of its own; `before` is what runs it."""
 
-    def __init__(self, lab, host, keys, enforcement=None, **settings):
+    def __init__(self, lab, host, keys, enforcement=None, before=(), **settings):
         self.lab = lab
         self.host = host
+        self.before = before
+        self.binary = lab.binary
         self.folder = lab.folder / f"sidecar-{lab.number()}"
         self.folder.mkdir()
+        if before:
+            self._move_to_public_folder()
         self.keyring = self.folder / "cluster.keyring"
         self.write_keyring(keys)
         self.config_path = self.folder / "sallyport.yaml"
@@ -364,15 +393,25 @@ class Sidecar:
         host.sidecar = self
         self.run()
 
+    def _move_to_public_folder(self):
+        """What pytest makes is root's alone, and so may be the build."""
+        self.folder = self.lab.public_folder()
+        self.binary = shutil.copy(self.binary, self.folder / "sallyport")
+
     def write_keyring(self, keys):
-        with open(os.open(self.keyring, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        """In one step, as an editor or the command line does."""
+        beside = self.folder / "cluster.keyring.new"
+        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.writelines(f"{base64_of(key)}\n" for key in keys)
+        if self.before:
+            os.chown(beside, UNPRIVILEGED, UNPRIVILEGED)
+        beside.rename(self.keyring)
 
     def write_settings(self):
         section = {"name": "cluster", "keyring": str(self.keyring), "ports": [PORT],
-                   "mode": "transparent", "rules": "manage", "own_port": OWN_PORT, **self.settings}
-        if section["mode"] != "transparent":
-            del section["own_port"], section["rules"]
+                   "mode": "transparent", **self.settings}
+        if section["mode"] == "transparent":
+            section = {"rules": "manage", "own_port": OWN_PORT, **section}
         config = {"gossip": [section],
                   "admin": {"address": f"unix:{self.folder}/admin.sock"},
                   "log": {"access": "json", "level": "debug", "destination": "stderr"},
@@ -382,15 +421,31 @@ class Sidecar:
         self.config_path.write_text(json.dumps(config, indent=1))  # JSON is YAML
 
     def run(self):
-        process = self.lab.start_on(self.host, f"sidecar-{self.host.number}", self.lab.binary,
-                                    "run", "-c", self.config_path)
+        if self.settings.get("rules") == "external":
+            self.host.run("sh", text=self.verb("gossip", "rules", "-c", self.config_path).stdout)
+        process = self.lab.start_on(self.host, f"sidecar-{self.host.number}", *self.before,
+                                    self.binary, "run", "-c", self.config_path)
         self.sallyport = Sallyport(process, self.config_path, {}, None)
         self.sallyport.wait_event("ready")
+
+    def change(self, **settings):
+        """Other settings, with a start anew."""
+        self.stop()
+        self.settings.update(settings)
+        self.write_settings()
+        self.run()
+
+    def change_keyring(self, keys):
+        """Writes the keyring, and waits until it is in use."""
+        before = len(self.events("keyring_taken"))
+        self.write_keyring(keys)
+        self.sallyport.process.wait_for(lambda: len(self.events("keyring_taken")) > before,
+                                        "the keyring to be taken")
 
     def verb(self, *argv, check=True):
         """`sallyport VERB ...` on this host."""
         with environment(sanitizer_settings()):
-            return self.host.run(self.lab.binary, *argv, check=check)
+            return self.host.run(self.binary, *argv, check=check)
 
     def status(self):
         return json.loads(self.verb("status", "--json", "-c", self.config_path).stdout)

@@ -313,9 +313,9 @@ class Catch:
                   if has_port(source, target, ports) and not is_sealed_stream(keys, text, label)]
         return found
 
-    def count_sealed(self, key, ports=(7946,), label=b""):
-        """How many datagrams are sealed with this key."""
-        return sum(has_port(d.source, d.target, ports)
+    def count_sealed(self, key, ports=(7946,), label=b"", source=None):
+        """How many datagrams (of that address) are sealed with this key."""
+        return sum(has_port(d.source, d.target, ports) and source in (None, d.source[0])
                    and opened([key], d.payload, label) is not None for d in self.datagrams)
 
 
