@@ -26,6 +26,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 
 import pytest
 from conftest import (TOP, Sallyport, sanitizer_settings, starter, stop_all, wait_until)
@@ -36,6 +37,7 @@ NODE_FOLDER = TOP / "build/gossip"
 PORT = 7946
 OWN_PORT = 15946
 SLOW = 0.1  # between two questions that start a program each
+BETWEEN_EVENTS = 0.2
 
 
 def make_key(size=32):
@@ -279,6 +281,35 @@ def wait_members(agents, alive=None, patience=None, **others):
         wait_until(agree, f"members {wanted}", patience, pause=SLOW)
     except pytest.fail.Exception as failure:
         pytest.fail(f"{failure}; seen: {json.dumps(seen, indent=1)}", pytrace=False)
+
+
+class Talk:
+    """Events of each agent all the time, from start to stop; all must reach all."""
+
+    def __init__(self, agents):
+        self.agents = agents
+        self.said = []
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._talk, daemon=True)
+
+    def _talk(self):
+        while not self.over.wait(BETWEEN_EVENTS):
+            agent = self.agents[len(self.said) % len(self.agents)]
+            words = f"number-{len(self.said)}"
+            if agent.call("event", "-coalesce=false", "talk", words, check=False).returncode == 0:
+                self.said.append(words)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+    def missing(self):
+        return {agent.name: sorted(lost) for agent in self.agents
+                if (lost := {f"user talk {words}" for words in self.said} - set(agent.heard()))}
 
 
 # ---- members that the test commands ----------------------------------------------------------------

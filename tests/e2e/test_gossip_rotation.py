@@ -6,47 +6,14 @@ SPDX-License-Identifier: Apache-2.0
 
 import contextlib
 import json
-import threading
 
 import pytest
 from conftest import wait_until
-from gossip_lab import SLOW, base64_of, make_key, open_lab, wait_members
-
-BETWEEN_EVENTS = 0.2
-
+from gossip_lab import SLOW, Talk, base64_of, make_key, open_lab, wait_members
 
 @pytest.fixture
 def lab(request, binary, tmp_path):
     yield from open_lab(request, binary, tmp_path)
-
-
-class Talk:
-    """Events of each agent all the time, from start to stop; all must reach all."""
-
-    def __init__(self, agents):
-        self.agents = agents
-        self.said = []
-        self.over = threading.Event()
-        self.thread = threading.Thread(target=self._talk, daemon=True)
-
-    def _talk(self):
-        while not self.over.wait(BETWEEN_EVENTS):
-            agent = self.agents[len(self.said) % len(self.agents)]
-            words = f"number-{len(self.said)}"
-            if agent.call("event", "-coalesce=false", "talk", words, check=False).returncode == 0:
-                self.said.append(words)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.thread.join()
-
-    def missing(self):
-        return {agent.name: sorted(lost) for agent in self.agents
-                if (lost := {f"user talk {words}" for words in self.said} - set(agent.heard()))}
 
 
 @contextlib.contextmanager
