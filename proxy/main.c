@@ -20,7 +20,7 @@ static const struct command COMMANDS[] = {
     {"drain", "end the instance after its exchanges", command_drain},
     {"stop", "end the instance at once", command_stop},
     {"reload", "take a changed configuration", NULL},
-    {"posture", "show what each hop really negotiated", NULL},
+    {"posture", "show the running instance's hops", command_posture},
     {"probe", "test an endpoint against the policy", NULL},
     {"keyring", "manage gossip and ticket keys", NULL},
     {"secret", "manage sealed credentials", NULL},

@@ -13,6 +13,7 @@
 #include "crypto/private_key.h"
 #include "crypto/secret.h"
 #include "crypto/trust.h"
+#include "proxy/process/keyring_check.h"
 #include "proxy/process/public_file.h"
 #include "proxy/process/snapshot.h"
 
@@ -292,22 +293,6 @@ static void inspect_all_trust(const struct config *config, const struct source *
 
 /* ---- keys of gossip ---- */
 
-static void keep_gossip_facts(struct inspection *inspection, size_t cluster,
-                              const struct keyring *ring)
-{
-    struct enforcement_gossip_facts *facts = &inspection->gossip[inspection->gossip_count++];
-    *facts = (struct enforcement_gossip_facts){
-        .cluster = cluster,
-        .primary_bits = keyring_key_bits(ring, 0),
-        .least_bits = keyring_key_bits(ring, 0),
-    };
-    keyring_id(ring, 0, facts->primary_id);
-    for (size_t i = 1; i < keyring_count(ring); i++) {
-        unsigned bits = keyring_key_bits(ring, i);
-        facts->least_bits = bits < facts->least_bits ? bits : facts->least_bits;
-    }
-}
-
 /* `name` is that of the file or of the variable. */
 static void inspect_ring(struct inspection *inspection, size_t cluster, struct bytes text,
                          const char *name, const struct place *place, struct problem_list *problems)
@@ -318,7 +303,7 @@ static void inspect_ring(struct inspection *inspection, size_t cluster, struct b
         problem_add(problems, place, "%s: %s", name, error.text);
         return;
     }
-    keep_gossip_facts(inspection, cluster, ring);
+    keyring_facts(ring, cluster, &inspection->gossip[inspection->gossip_count++]);
     keyring_free(ring);
 }
 
