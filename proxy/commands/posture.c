@@ -30,12 +30,12 @@ static long long number_of(const json_t *object, const char *key)
 
 /* ---- text ---- */
 
-static void print_counts(const char *what, const json_t *counts)
+static void print_counts(const char *what, json_t *counts)
 {
     const char *key = NULL;
     json_t *value = NULL;
     bool is_first = true;
-    json_object_foreach((json_t *)(uintptr_t)counts, key, value)
+    json_object_foreach(counts, key, value)
     {
         (void)printf("%s%s %lld", is_first ? what : ", ", key,
                      (long long)json_integer_value(value));
