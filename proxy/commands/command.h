@@ -35,6 +35,7 @@ int command_config(int argc, char **argv);
 int command_cert(int argc, char **argv);
 int command_gossip(int argc, char **argv);
 int command_posture(int argc, char **argv);
+int command_keyring(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_wait(int argc, char **argv);
 int command_drain(int argc, char **argv);
