@@ -24,7 +24,7 @@ static const struct command COMMANDS[] = {
     {"probe", "test an endpoint against the policy", NULL},
     {"keyring", "manage gossip and ticket keys", NULL},
     {"secret", "manage sealed credentials", NULL},
-    {"gossip", "manage the gossip sidecar", NULL},
+    {"gossip", "probe a peer of a gossip cluster", command_gossip},
     {NULL, NULL, NULL},
 };
 
