@@ -59,6 +59,15 @@ bool secret_set(struct secret *secret, const void *bytes, size_t len)
     return true;
 }
 
+bool secret_set_len(struct secret *secret, size_t len)
+{
+    if (len > secret->capacity) {
+        return false;
+    }
+    secret->len = len;
+    return true;
+}
+
 bool secret_set_random(struct secret *secret, size_t len)
 {
     if (len == 0 || len > secret->capacity || len > INT32_MAX) {

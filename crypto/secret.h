@@ -45,5 +45,8 @@ size_t secret_len(const struct secret *secret);
  * secret_len is not changed by this. */
 void *secret_room(struct secret *secret);
 
+/* After writing in place: the first `len` bytes are the secret. False: they do not fit. */
+bool secret_set_len(struct secret *secret, size_t len) __attribute__((warn_unused_result));
+
 /* Takes the same time wherever the first difference lies. Lengths are not secret. */
 bool secret_equals(const struct secret *secret, const void *bytes, size_t len);

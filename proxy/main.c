@@ -24,7 +24,7 @@ static const struct command COMMANDS[] = {
     {"probe", "test an endpoint against the policy", NULL},
     {"keyring", "manage gossip and ticket keys", NULL},
     {"secret", "manage sealed credentials", NULL},
-    {"gossip", "probe a peer of a gossip cluster", command_gossip},
+    {"gossip", "probe peers of gossip clusters, print the rules", command_gossip},
     {NULL, NULL, NULL},
 };
 

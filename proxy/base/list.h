@@ -71,6 +71,12 @@ static inline struct list_link *list_first(const struct list *list)
     return list_is_empty(list) ? NULL : list->head.next;
 }
 
+/* The one after `link`; NULL when it is the last. */
+static inline struct list_link *list_next(const struct list *list, const struct list_link *link)
+{
+    return link->next == &list->head ? NULL : link->next;
+}
+
 /* Removes and returns the first link; NULL when empty. */
 static inline struct list_link *list_take_first(struct list *list)
 {

@@ -33,6 +33,7 @@ int command_run(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_config(int argc, char **argv);
 int command_cert(int argc, char **argv);
+int command_gossip(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_wait(int argc, char **argv);
 int command_drain(int argc, char **argv);

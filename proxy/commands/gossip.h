@@ -1,11 +1,14 @@
 /* proxy/commands/gossip.h
  *
- * What `sallyport gossip` is told to do, one file each.
+ * What `sallyport gossip` can do, one file each.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #pragma once
 
-/* argv[0] is the word behind `gossip`. */
+/* `sallyport gossip probe`: tells what is between us and a peer. argv[0] is "probe". */
 int gossip_probe(int argc, char **argv);
+
+/* `sallyport gossip rules`: prints the rules of mode `transparent` as a script. argv[0] is "rules".
+ */
 int gossip_rules(int argc, char **argv);

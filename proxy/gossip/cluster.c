@@ -27,12 +27,12 @@ enum status cluster_init(struct cluster *cluster, const struct config_gossip *se
         memcpy(cluster->label, settings->label, cluster->label_len);
     }
     cluster->peers = peer_table_new(pages);
-    if (settings->replay_window > 0) {
-        cluster->window = replay_window_new((size_t)settings->replay_window);
-    }
-    if (cluster->peers == NULL || (settings->replay_window > 0 && cluster->window == NULL)) {
+    enum status status = cluster->peers == NULL
+                             ? STATUS_NOMEM
+                             : replay_window_init(&cluster->window, settings->replay_window);
+    if (status != STATUS_OK) {
         cluster_fini(cluster);
-        return STATUS_NOMEM;
+        return status;
     }
     cluster_tick(cluster);
     return STATUS_OK;
@@ -41,23 +41,13 @@ enum status cluster_init(struct cluster *cluster, const struct config_gossip *se
 void cluster_fini(struct cluster *cluster)
 {
     gossip_cipher_free(cluster->cipher);
-    replay_window_free(cluster->window);
+    replay_window_fini(&cluster->window);
     peer_table_free(cluster->peers);
     cluster->cipher = NULL;
-    cluster->window = NULL;
     cluster->peers = NULL;
 }
 
 /* ---- the keyring ---- */
-
-static enum status refuse_ring(struct cluster *cluster, const char *why)
-{
-    peer_table_set_reason(cluster->peers, why);
-    LOG_EVENT(cluster->log, LOG_ERROR, "keyring_refused",
-              log_text("cluster", cluster->settings->name), log_text("reason", why),
-              log_flag("has_former", cluster->cipher != NULL));
-    return STATUS_REFUSED;
-}
 
 static void tell_ring(const struct cluster *cluster, const struct keyring *ring)
 {
@@ -68,17 +58,16 @@ static void tell_ring(const struct cluster *cluster, const struct keyring *ring)
               log_number("keys", (int64_t)keyring_count(ring)));
 }
 
-enum status cluster_set_ring(struct cluster *cluster, struct bytes text)
+enum status cluster_set_ring(struct cluster *cluster, struct bytes text, struct crypto_error *error)
 {
-    struct crypto_error error = {{0}};
-    struct keyring *ring = keyring_parse(text, &error);
+    struct keyring *ring = keyring_parse(text, error);
     if (ring == NULL) {
-        return refuse_ring(cluster, error.text);
+        return STATUS_REFUSED;
     }
-    struct gossip_cipher *cipher = gossip_cipher_new(ring, &error);
+    struct gossip_cipher *cipher = gossip_cipher_new(ring, error);
     if (cipher == NULL) {
         keyring_free(ring);
-        return refuse_ring(cluster, error.text);
+        return STATUS_REFUSED;
     }
     gossip_cipher_free(cluster->cipher);
     cluster->cipher = cipher;

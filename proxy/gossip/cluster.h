@@ -31,7 +31,7 @@ struct cluster {
     struct log *log;
     struct gossip_cipher *cipher; /* NULL: no keyring was taken yet */
     struct peer_table *peers;
-    struct replay_window *window; /* NULL: off */
+    struct replay_window window;
     struct complaints complaints;
     int64_t now_s;      /* since 1970; set by cluster_tick */
     uint32_t uptime_s;  /* on the monotonic clock */
@@ -46,9 +46,9 @@ MUST_CHECK enum status cluster_init(struct cluster *cluster, const struct config
                                     struct loop *loop, struct log *log, struct peer_pages *pages);
 void cluster_fini(struct cluster *cluster);
 
-/* Takes a keyring's text in place of the one before. REFUSED: told in the log and in the peer
- * table; the old ring stays. */
-MUST_CHECK enum status cluster_set_ring(struct cluster *cluster, struct bytes text);
+/* Takes a keyring's text in place of the one before. REFUSED with a sentence: the old one stays. */
+MUST_CHECK enum status cluster_set_ring(struct cluster *cluster, struct bytes text,
+                                        struct crypto_error *error);
 
 /* Sets the clocks. Before each batch of work. */
 void cluster_tick(struct cluster *cluster);
@@ -71,9 +71,10 @@ MUST_CHECK bool cluster_open_packet(struct cluster *cluster, struct peer *peer,
 
 /* ---- messages of streams ---- */
 
-/* Checks a label header (without its two bytes; empty: there was none) that opens a conn. */
-MUST_CHECK bool cluster_take_label(struct cluster *cluster, struct peer *peer,
-                                   enum cluster_direction direction, struct bytes label);
+/* Checks the label that comes first (without its header; empty: there was none). False: it is not
+ * the one that the settings name. */
+MUST_CHECK bool cluster_take_label(struct cluster *cluster, enum cluster_direction direction,
+                                   struct bytes label);
 
 /* The message stands at `room` + GOSSIP_FRAME_HEAD_BYTES + GOSSIP_HEAD_BYTES; the frame begins at
  * `room`. */

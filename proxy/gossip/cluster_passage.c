@@ -27,24 +27,24 @@ static bool stays_in_map(struct cluster *cluster, struct peer *peer,
     if (cluster->settings->mode != CONFIG_GOSSIP_RELAY) {
         return true;
     }
-    switch (message_addresses(slice_of_bytes(message), is_mapped, cluster)) {
-    case STATUS_OK:
+    enum status status = message_addresses(slice_of_bytes(message), is_mapped, cluster);
+    if (status == STATUS_OK) {
         return true;
-    case STATUS_REFUSED:
+    }
+    if (status == STATUS_REFUSED) {
         return cluster_complain(cluster, peer, direction, transport, PEER_UNMAPPED,
                                 "the message names an address that is not in the map: whoever "
                                 "learned it would be dialled in plaintext");
-    default:
-        return cluster_complain(cluster, peer, direction, transport, PEER_MALFORMED,
-                                "the message cannot be understood, so the addresses in it cannot "
-                                "be checked");
     }
+    return cluster_complain(cluster, peer, direction, transport, PEER_MALFORMED,
+                            "the message cannot be understood, so the addresses in it cannot be "
+                            "checked");
 }
 
 /* ---- labels ---- */
 
-bool cluster_take_label(struct cluster *cluster, struct peer *peer,
-                        enum cluster_direction direction, struct bytes label)
+bool cluster_take_label(struct cluster *cluster, enum cluster_direction direction,
+                        struct bytes label)
 {
     bool is_same = label.len == cluster->label_len &&
                    (label.len == 0 || memcmp(label.at, cluster->label, label.len) == 0);
@@ -70,7 +70,7 @@ static bool take_packet_label(struct cluster *cluster, struct peer *peer,
     if (refusal != GOSSIP_FINE) {
         return cluster_refuse(cluster, peer, direction, "udp", refusal);
     }
-    if (!cluster_take_label(cluster, peer, direction, *label)) {
+    if (!cluster_take_label(cluster, direction, *label)) {
         return cluster_refuse(cluster, peer, direction, "udp", GOSSIP_OTHER_LABEL);
     }
     packet->at += packet->len - rest.len;
@@ -149,7 +149,7 @@ static bool refuse_packet(struct cluster *cluster, struct peer *peer, enum gossi
 static bool is_new(struct cluster *cluster, struct peer *peer, const uint8_t *nonce,
                    const char *transport)
 {
-    if (cluster->window == NULL || replay_window_add(cluster->window, nonce)) {
+    if (replay_window_add(&cluster->window, nonce)) {
         return true;
     }
     return cluster_complain(cluster, peer, CLUSTER_IN, transport, PEER_REPLAYED,
@@ -158,9 +158,7 @@ static bool is_new(struct cluster *cluster, struct peer *peer, const uint8_t *no
 
 static void remember(struct cluster *cluster, const uint8_t *nonce)
 {
-    if (cluster->window != NULL) {
-        (void)replay_window_add(cluster->window, nonce);
-    }
+    (void)!replay_window_add(&cluster->window, nonce);
 }
 
 bool cluster_open_packet(struct cluster *cluster, struct peer *peer, struct cluster_packet *packet)

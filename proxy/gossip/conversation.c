@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "proxy/gossip/marks.h"
+#include "proxy/gossip/intercept_rules.h"
 
 enum {
     /* The library gives a conn 10 s in a LAN and 30 s in a WAN: never less than it, and enough for
@@ -129,7 +129,7 @@ static const struct stream_events FAR_EVENTS = {
 static int far_socket(const struct conversation *conversation)
 {
     static const int ON = 1;
-    static const uint32_t MARK = GOSSIP_OWN_MARK;
+    static const uint32_t MARK = INTERCEPT_OWN_MARK;
     struct sockaddr_storage address;
     socklen_t len = endpoint_to_sockaddr(&conversation->bind_to, &address);
     bool is_bound = conversation->bind_to.port != 0;
@@ -178,7 +178,7 @@ static struct bytes label_of(const struct conversation *conversation)
 static bool keep_label(struct conversation *conversation, struct peer *peer)
 {
     struct bytes label = parcel_label(&conversation->request);
-    if (!cluster_take_label(conversation->cluster, peer, conversation->direction, label)) {
+    if (!cluster_take_label(conversation->cluster, conversation->direction, label)) {
         return cluster_refuse(conversation->cluster, peer, conversation->direction, "tcp",
                               GOSSIP_OTHER_LABEL);
     }
@@ -238,26 +238,16 @@ static void take_request(struct conversation *conversation)
 static void gather_request(struct conversation *conversation)
 {
     struct peer *peer = peer_of(conversation);
-    switch (
-        parcel_read(&conversation->request, conversation->near, peer, conversation->direction)) {
-    case STATUS_OK:
+    enum status status =
+        parcel_read(&conversation->request, conversation->near, peer, conversation->direction);
+    if (status == STATUS_OK) {
         take_request(conversation);
-        return;
-    case STATUS_AGAIN:
-        return;
-    case STATUS_END:
+    } else if (status == STATUS_END) {
         finish(conversation); /* somebody looked whether the port is open */
-        return;
-    case STATUS_REFUSED:
-        if (conversation->direction == CLUSTER_IN) {
-            answer_error(conversation, peer);
-            return;
-        }
+    } else if (status == STATUS_REFUSED && conversation->direction == CLUSTER_IN) {
+        answer_error(conversation, peer);
+    } else if (status != STATUS_AGAIN) {
         conversation_abort(conversation);
-        return;
-    default:
-        conversation_abort(conversation);
-        return;
     }
 }
 
@@ -321,18 +311,13 @@ static void gather_answer(struct conversation *conversation)
     }
     struct peer *peer = peer_of(conversation);
     enum cluster_direction back = conversation->direction == CLUSTER_OUT ? CLUSTER_IN : CLUSTER_OUT;
-    switch (parcel_read(&conversation->answer, conversation->far, peer, back)) {
-    case STATUS_OK:
+    enum status status = parcel_read(&conversation->answer, conversation->far, peer, back);
+    if (status == STATUS_OK) {
         take_answer(conversation, peer);
-        return;
-    case STATUS_AGAIN:
-        return;
-    case STATUS_END:
+    } else if (status == STATUS_END) {
         finish(conversation); /* user messages have no answer */
-        return;
-    default:
+    } else if (status != STATUS_AGAIN) {
         conversation_abort(conversation);
-        return;
     }
 }
 

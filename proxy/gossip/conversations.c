@@ -63,7 +63,7 @@ static bool is_cluster_port(const struct config_gossip *settings, uint16_t port)
 static bool find_transparent(const struct gate *gate, struct conversation_start *start)
 {
     const struct config_gossip *settings = gate->conversations->cluster->settings;
-    if (!gossip_original_destination(start->descriptor, &start->destination) ||
+    if (!gossip_original_destination(start->descriptor, &start->destination, &start->direction) ||
         !is_cluster_port(settings, start->destination.port)) {
         return false; /* somebody has connected to our own port: it is no service */
     }
@@ -76,6 +76,7 @@ static bool find_transparent(const struct gate *gate, struct conversation_start 
 static bool find_relay(const struct gate *gate, struct conversation_start *start)
 {
     struct cluster *cluster = gate->conversations->cluster;
+    start->direction = gate->socket->member != NULL ? CLUSTER_OUT : CLUSTER_IN;
     if (start->direction == CLUSTER_OUT) {
         endpoint_from_config(&start->destination, &gate->socket->member->address);
         endpoint_from_config(&start->bind_to, &cluster->settings->node.address);
@@ -126,7 +127,6 @@ static void on_accept(void *self, int descriptor)
     struct conversations *conversations = gate->conversations;
     struct conversation_start start = {
         .descriptor = descriptor,
-        .direction = gate->socket->direction,
         .held = &conversations->held,
         .calls = {.self = conversations, .on_over = on_over},
     };

@@ -2,7 +2,6 @@
 #include "proxy/gossip/datagram_batch.h"
 
 #include <errno.h>
-#include <linux/in6.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -12,7 +11,9 @@ enum {
     HEADROOM = 16, /* GOSSIP_HEAD_BYTES, and what keeps the packet aligned */
     PACKET_BYTES_MAX = 65535,
     ROOM_BYTES = 65536 + 128, /* headroom, packet, GOSSIP_TAIL_BYTES_MAX; whole cache lines */
-    CONTROL_BYTES = CMSG_SPACE(sizeof(struct sockaddr_in6)),
+    CONTROL_BYTES =
+        CMSG_SPACE(sizeof(struct sockaddr_in6)) + CMSG_SPACE(sizeof(struct in6_pktinfo)),
+    LOOPBACK_INTERFACE = 1, /* in each network namespace */
 };
 
 _Static_assert((int)HEADROOM >= (int)GOSSIP_HEAD_BYTES, "sealing writes before the packet");
@@ -70,19 +71,40 @@ static void prepare(struct datagram_batch *batch, size_t index)
     };
 }
 
-static void read_destination(struct msghdr *message, struct endpoint *destination)
+static void read_address(const struct cmsghdr *control, struct datagram *datagram)
 {
-    *destination = (struct endpoint){.port = 0};
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+    memcpy(&address, CMSG_DATA(control),
+           control->cmsg_level == SOL_IP ? sizeof(struct sockaddr_in)
+                                         : sizeof(struct sockaddr_in6));
+    (void)endpoint_from_sockaddr(&datagram->destination, (const struct sockaddr *)&address);
+}
+
+static void read_interface(const struct cmsghdr *control, struct datagram *datagram)
+{
+    struct in_pktinfo ip4;
+    struct in6_pktinfo ip6;
+    bool is_ip4 = control->cmsg_level == SOL_IP;
+    memcpy(is_ip4 ? (void *)&ip4 : (void *)&ip6, CMSG_DATA(control),
+           is_ip4 ? sizeof(ip4) : sizeof(ip6));
+    datagram->is_from_here =
+        (is_ip4 ? (unsigned)ip4.ipi_ifindex : (unsigned)ip6.ipi6_ifindex) == LOOPBACK_INTERFACE;
+}
+
+static void read_controls(struct msghdr *message, struct datagram *datagram)
+{
+    datagram->destination = (struct endpoint){.port = 0};
+    datagram->is_from_here = false;
     for (struct cmsghdr *control = CMSG_FIRSTHDR(message); control != NULL;
          control = CMSG_NXTHDR(message, control)) {
-        bool is_ours = (control->cmsg_level == SOL_IP && control->cmsg_type == IP_ORIGDSTADDR) ||
-                       (control->cmsg_level == SOL_IPV6 && control->cmsg_type == IPV6_ORIGDSTADDR);
-        if (is_ours) {
-            struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
-            memcpy(&address, CMSG_DATA(control),
-                   control->cmsg_level == SOL_IP ? sizeof(struct sockaddr_in)
-                                                 : sizeof(struct sockaddr_in6));
-            (void)endpoint_from_sockaddr(destination, (const struct sockaddr *)&address);
+        bool is_ip4 = control->cmsg_level == SOL_IP;
+        if (!is_ip4 && control->cmsg_level != SOL_IPV6) {
+            continue;
+        }
+        if (control->cmsg_type == (is_ip4 ? IP_ORIGDSTADDR : IPV6_ORIGDSTADDR)) {
+            read_address(control, datagram);
+        } else if (control->cmsg_type == (is_ip4 ? IP_PKTINFO : IPV6_PKTINFO)) {
+            read_interface(control, datagram);
         }
     }
 }
@@ -94,7 +116,7 @@ static void finish(struct datagram_batch *batch, size_t index)
     datagram->packet.len = batch->messages[index].msg_len;
     (void)endpoint_from_sockaddr(&datagram->source,
                                  (const struct sockaddr *)&batch->sources[index]);
-    read_destination(&batch->messages[index].msg_hdr, &datagram->destination);
+    read_controls(&batch->messages[index].msg_hdr, datagram);
 }
 
 size_t datagram_batch_receive(struct datagram_batch *batch, int descriptor)

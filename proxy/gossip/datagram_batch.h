@@ -24,6 +24,7 @@ struct datagram {
     struct cluster_packet packet;
     struct endpoint source;
     struct endpoint destination; /* where it was going; port 0: the system did not say */
+    bool is_from_here;           /* this machine has sent it: it came by the loopback interface */
 };
 
 /* NULL: no memory. */

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "proxy/gossip/datagram_batch.h"
-#include "proxy/gossip/marks.h"
+#include "proxy/gossip/intercept_rules.h"
 #include "proxy/gossip/raw_sender.h"
 
 enum {
@@ -98,14 +98,14 @@ static void on_unsent(void *self, void *owner)
 }
 
 /* Sent with the addresses that it came with, but for what was done to the payload. */
-static void pass_transparent(struct datagrams *datagrams, enum cluster_direction direction,
-                             struct datagram *datagram)
+static void pass_transparent(struct datagrams *datagrams, struct datagram *datagram)
 {
     struct cluster *cluster = datagrams->cluster;
-    if (!is_cluster_port(cluster->settings, datagram->destination.port)) {
+    bool is_out = datagram->is_from_here;
+    if (!is_cluster_port(cluster->settings, datagram->destination.port) &&
+        !(is_out && is_cluster_port(cluster->settings, datagram->source.port))) {
         return; /* sent to our own port: nobody's gossip */
     }
-    bool is_out = direction == CLUSTER_OUT;
     struct peer *peer =
         peer_table_get(cluster->peers, is_out ? &datagram->destination : &datagram->source, is_out,
                        cluster->now_s);
@@ -194,8 +194,8 @@ static void pass(struct datagrams *datagrams, const struct gossip_socket *socket
                  struct datagram *datagram)
 {
     if (datagrams->raw != NULL) {
-        pass_transparent(datagrams, socket->direction, datagram);
-    } else if (socket->direction == CLUSTER_OUT) {
+        pass_transparent(datagrams, datagram);
+    } else if (socket->member != NULL) {
         relay_out(datagrams, socket->member, datagram);
     } else {
         relay_in(datagrams, datagram);
@@ -257,7 +257,7 @@ enum status datagrams_open(struct datagrams **out, struct cluster *cluster,
     datagrams->batch = datagram_batch_new();
     enum status status = datagrams->batch == NULL ? STATUS_NOMEM : STATUS_OK;
     if (status == STATUS_OK && cluster->settings->mode == CONFIG_GOSSIP_TRANSPARENT) {
-        status = raw_sender_open(&datagrams->raw, GOSSIP_OWN_MARK, on_unsent, datagrams);
+        status = raw_sender_open(&datagrams->raw, INTERCEPT_OWN_MARK, on_unsent, datagrams);
     }
     if (status == STATUS_OK) {
         status = open_ports(datagrams, sockets);

@@ -1,7 +1,6 @@
 /* proxy/gossip/peer_pages.c: the shared file behind a peer table · SPDX-License-Identifier:
  * Apache-2.0 */
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -39,28 +38,26 @@ void peer_pages_unmap(struct peer_pages *pages)
 }
 
 /* A process that was compromised may have written anything: texts are ended here. */
-static void end_texts(struct peer_table_key *keys, char *reason)
+static void end_texts(struct peer_table_key *keys)
 {
     for (size_t i = 0; i < KEYRING_KEYS_MAX; i++) {
         keys[i].id[KEYRING_ID_BYTES - 1] = '\0';
     }
-    reason[PEER_TABLE_REASON_BYTES - 1] = '\0';
 }
 
 bool peer_pages_read_keys(const struct peer_pages *pages, struct peer_table_key *keys,
-                          size_t *count, uint32_t *generation, char *reason)
+                          size_t *count, uint32_t *generation)
 {
     enum { ATTEMPTS = 100 };
     for (int i = 0; i < ATTEMPTS; i++) {
         uint32_t before = __atomic_load_n(&pages->is_changing, __ATOMIC_ACQUIRE);
         memcpy(keys, pages->keys, sizeof(pages->keys));
-        memcpy(reason, pages->reason, sizeof(pages->reason));
         *count = pages->key_count;
         *generation = pages->generation;
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
         uint32_t after = __atomic_load_n(&pages->is_changing, __ATOMIC_RELAXED);
         if (before == after && (before & 1U) == 0 && *count <= KEYRING_KEYS_MAX) {
-            end_texts(keys, reason);
+            end_texts(keys);
             return true;
         }
     }

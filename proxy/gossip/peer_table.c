@@ -1,7 +1,6 @@
 /* proxy/gossip/peer_table.c · SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/gossip/peer_table.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -245,14 +244,5 @@ void peer_table_set_ring(struct peer_table *table, const struct keyring *ring)
     memcpy(pages->keys, keys, sizeof(keys));
     pages->key_count = (uint32_t)count;
     pages->generation++;
-    pages->reason[0] = '\0';
-    end_change(pages);
-}
-
-void peer_table_set_reason(struct peer_table *table, const char *reason)
-{
-    struct peer_pages *pages = table->pages;
-    begin_change(pages);
-    (void)snprintf(pages->reason, sizeof(pages->reason), "%s", reason == NULL ? "" : reason);
     end_change(pages);
 }

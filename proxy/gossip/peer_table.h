@@ -25,7 +25,6 @@
 enum {
     PEER_TABLE_PEERS = 12288,    /* entries, the first one for those without a place */
     PEER_TABLE_STRANGERS = 1024, /* of them at most */
-    PEER_TABLE_REASON_BYTES = 256,
 };
 
 /* clang-format off */
@@ -78,9 +77,8 @@ struct peer_pages {
     uint32_t used;        /* peers[0..used) may be looked at */
     uint32_t key_count;   /* of the ring that is in use */
     uint32_t generation;  /* of the ring: how many have been taken */
-    uint32_t is_changing; /* odd while keys or reason are being written */
+    uint32_t is_changing; /* odd while keys are being written */
     struct peer_table_key keys[KEYRING_KEYS_MAX];
-    char reason[PEER_TABLE_REASON_BYTES]; /* why the last keyring was refused; "": it was not */
     struct peer peers[PEER_TABLE_PEERS];
 };
 
@@ -103,10 +101,10 @@ int peer_pages_new(void);
 struct peer_pages *peer_pages_map(int descriptor, bool is_writable);
 void peer_pages_unmap(struct peer_pages *pages);
 
-/* A copy of keys and reason that is of one instant, for readers: false when the writer is busy or
- * dead in the middle of it. */
+/* A copy of the keys that is of one instant, for readers: false when the writer is busy or dead in
+ * the middle of it. */
 bool peer_pages_read_keys(const struct peer_pages *pages, struct peer_table_key *keys,
-                          size_t *count, uint32_t *generation, char *reason);
+                          size_t *count, uint32_t *generation);
 
 /* ---- the writer's index ---- */
 
@@ -137,6 +135,3 @@ uint64_t peer_table_primary_sealed(const struct peer_table *table);
 
 /* Another ring is in use; what was counted under a key's id goes on. */
 void peer_table_set_ring(struct peer_table *table, const struct keyring *ring);
-
-/* The last ring was refused; NULL: no, it is fine. */
-void peer_table_set_reason(struct peer_table *table, const char *reason);

@@ -64,10 +64,11 @@ enum status sidecar_open(struct sidecar **out, const struct sidecar_start *start
         free(sidecar);
         return explain(start, status, NULL, error);
     }
-    status = cluster_set_ring(&sidecar->cluster, start->keyring);
+    struct crypto_error why = {{0}};
+    status = cluster_set_ring(&sidecar->cluster, start->keyring, &why);
     if (status != STATUS_OK) {
         (void)snprintf(error, SIDECAR_ERROR_BYTES, "gossip %s: keyring: %s", start->settings->name,
-                       start->pages->reason);
+                       why.text);
     } else {
         status = open_traffic(sidecar, start, error);
     }
@@ -94,5 +95,11 @@ void sidecar_close(struct sidecar *sidecar)
 
 void sidecar_set_keyring(struct sidecar *sidecar, struct bytes text)
 {
-    (void)!cluster_set_ring(&sidecar->cluster, text);
+    struct crypto_error error = {{0}};
+    const struct cluster *cluster = &sidecar->cluster;
+    if (cluster_set_ring(&sidecar->cluster, text, &error) != STATUS_OK) {
+        LOG_EVENT(cluster->log, LOG_ERROR, "keyring_refused",
+                  log_text("cluster", cluster->settings->name), log_text("reason", error.text),
+                  log_text("effect", "the former one stays in use"));
+    }
 }

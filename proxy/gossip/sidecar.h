@@ -40,5 +40,5 @@ MUST_CHECK enum status sidecar_open(struct sidecar **out, const struct sidecar_s
 void sidecar_close(struct sidecar *sidecar);
 
 /* From now on this keyring; conversations that wait for an answer go on. What cannot be read leaves
- * the former one in use, which the log and the account say. */
+ * the former one in use, which the log says. */
 void sidecar_set_keyring(struct sidecar *sidecar, struct bytes text);

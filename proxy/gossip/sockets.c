@@ -2,19 +2,16 @@
 #include "proxy/gossip/sockets.h"
 
 #include <errno.h>
-#include <linux/in6.h>
-#include <linux/netfilter_ipv4.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "proxy/gossip/marks.h"
-
 enum {
     BACKLOG = 512,
     RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024, /* as much of it as the system allows */
-    TRANSPARENT_SOCKETS = 8,                /* two families, transports and directions */
-    ORIGINAL_DESTINATION_IP6 = 80,          /* IP6T_SO_ORIGINAL_DST, whose header needs others */
+    TRANSPARENT_SOCKETS = 4,                /* two families and transports */
+    /* SO_ORIGINAL_DST and IP6T_SO_ORIGINAL_DST, whose headers clash with netinet/in.h. */
+    ORIGINAL_DESTINATION = 80,
 };
 
 static bool switch_on(int descriptor, int level, int option)
@@ -33,9 +30,11 @@ static bool set_transparent(int descriptor, int family, enum gossip_transport tr
         return true; /* redirected by address translation: nothing else is needed */
     }
     return family == AF_INET ? switch_on(descriptor, SOL_IP, IP_TRANSPARENT) &&
-                                   switch_on(descriptor, SOL_IP, IP_RECVORIGDSTADDR)
+                                   switch_on(descriptor, SOL_IP, IP_RECVORIGDSTADDR) &&
+                                   switch_on(descriptor, SOL_IP, IP_PKTINFO)
                              : switch_on(descriptor, SOL_IPV6, IPV6_TRANSPARENT) &&
-                                   switch_on(descriptor, SOL_IPV6, IPV6_RECVORIGDSTADDR);
+                                   switch_on(descriptor, SOL_IPV6, IPV6_RECVORIGDSTADDR) &&
+                                   switch_on(descriptor, SOL_IPV6, IPV6_RECVPKTINFO);
 }
 
 /* As the node's own packets: fragmented on the way rather than refused. */
@@ -78,12 +77,14 @@ static int open_socket(const struct endpoint *at, enum gossip_transport transpor
     return descriptor;
 }
 
-static enum status add(struct gossip_sockets *sockets, const struct gossip_socket *made,
-                       const struct endpoint *at, bool is_transparent)
+static enum status add(struct gossip_sockets *sockets, enum gossip_transport transport,
+                       const struct config_gossip_peer *member, const struct endpoint *at,
+                       bool is_transparent)
 {
     struct gossip_socket *socket = &sockets->at[sockets->count];
-    *socket = *made;
-    socket->descriptor = open_socket(at, made->transport, is_transparent);
+    *socket = (struct gossip_socket){.descriptor = open_socket(at, transport, is_transparent),
+                                     .transport = transport,
+                                     .member = member};
     if (socket->descriptor < 0) {
         return STATUS_SYS;
     }
@@ -91,16 +92,11 @@ static enum status add(struct gossip_sockets *sockets, const struct gossip_socke
     return STATUS_OK;
 }
 
-static enum status add_both(struct gossip_sockets *sockets, struct gossip_socket made,
+static enum status add_both(struct gossip_sockets *sockets, const struct config_gossip_peer *member,
                             const struct endpoint *at, bool is_transparent)
 {
-    made.transport = GOSSIP_UDP;
-    enum status status = add(sockets, &made, at, is_transparent);
-    if (status == STATUS_OK) {
-        made.transport = GOSSIP_TCP;
-        status = add(sockets, &made, at, is_transparent);
-    }
-    return status;
+    enum status status = add(sockets, GOSSIP_UDP, member, at, is_transparent);
+    return status == STATUS_OK ? add(sockets, GOSSIP_TCP, member, at, is_transparent) : status;
 }
 
 /* ---- mode transparent ---- */
@@ -109,15 +105,8 @@ static enum status open_family(struct gossip_sockets *sockets, const struct conf
                                size_t ip_bytes, struct endpoint *what)
 {
     static const uint8_t ANY[16] = {0};
-    const struct gossip_socket out = {.direction = CLUSTER_OUT};
-    const struct gossip_socket in = {.direction = CLUSTER_IN};
     (void)endpoint_from_ip(what, ANY, ip_bytes, settings->own_port);
-    enum status status = add_both(sockets, out, what, true);
-    if (status == STATUS_OK) {
-        what->port = (uint16_t)gossip_port_in(settings->own_port);
-        status = add_both(sockets, in, what, true);
-    }
-    return status;
+    return add_both(sockets, NULL, what, true);
 }
 
 static enum status open_transparent(struct gossip_sockets *sockets,
@@ -138,14 +127,10 @@ static enum status open_relay(struct gossip_sockets *sockets, const struct confi
                               struct endpoint *what)
 {
     endpoint_from_config(what, &settings->node.address);
-    enum status status =
-        add_both(sockets, (struct gossip_socket){.direction = CLUSTER_IN}, what, false);
+    enum status status = add_both(sockets, NULL, what, false);
     for (size_t i = 0; i < settings->peer_count && status == STATUS_OK; i++) {
-        const struct config_gossip_peer *member = &settings->peers[i];
-        endpoint_from_config(what, &member->stand_in);
-        status =
-            add_both(sockets, (struct gossip_socket){.direction = CLUSTER_OUT, .member = member},
-                     what, false);
+        endpoint_from_config(what, &settings->peers[i].stand_in);
+        status = add_both(sockets, &settings->peers[i], what, false);
     }
     return status;
 }
@@ -181,7 +166,16 @@ void gossip_sockets_close(struct gossip_sockets *sockets)
 
 /* ---- destinations ---- */
 
-bool gossip_original_destination(int descriptor, struct endpoint *destination)
+static bool is_loopback(const struct endpoint *endpoint)
+{
+    static const uint8_t LOOPBACK_IP6[16] = {[15] = 1};
+    return endpoint_is_ip4(endpoint)
+               ? endpoint->ip[12] == 127
+               : memcmp(endpoint->ip, LOOPBACK_IP6, sizeof(LOOPBACK_IP6)) == 0;
+}
+
+bool gossip_original_destination(int descriptor, struct endpoint *destination,
+                                 enum cluster_direction *direction)
 {
     struct sockaddr_storage own;
     struct sockaddr_storage original = {.ss_family = AF_UNSPEC};
@@ -191,10 +185,13 @@ bool gossip_original_destination(int descriptor, struct endpoint *destination)
         return false;
     }
     int status = own.ss_family == AF_INET
-                     ? getsockopt(descriptor, SOL_IP, SO_ORIGINAL_DST, &original, &len)
-                     : getsockopt(descriptor, SOL_IPV6, ORIGINAL_DESTINATION_IP6, &original, &len);
+                     ? getsockopt(descriptor, SOL_IP, ORIGINAL_DESTINATION, &original, &len)
+                     : getsockopt(descriptor, SOL_IPV6, ORIGINAL_DESTINATION, &original, &len);
     struct endpoint ours;
-    return status == 0 && endpoint_from_sockaddr(destination, (const struct sockaddr *)&original) &&
-           endpoint_from_sockaddr(&ours, (const struct sockaddr *)&own) &&
-           destination->port != ours.port;
+    if (status != 0 || !endpoint_from_sockaddr(destination, (const struct sockaddr *)&original) ||
+        !endpoint_from_sockaddr(&ours, (const struct sockaddr *)&own)) {
+        return false;
+    }
+    *direction = is_loopback(&ours) ? CLUSTER_OUT : CLUSTER_IN;
+    return destination->port != ours.port;
 }

@@ -1,8 +1,9 @@
 /* proxy/gossip/sockets.h
  *
- * The sockets on which a sidecar receives: for each family UDP and TCP, in mode transparent on two
- * ports of our own (one a direction) with what is needed to learn where a packet was going, in mode
- * relay on the stand-ins of the peers and on our real address.
+ * The sockets on which a sidecar receives. In mode transparent for each family UDP and TCP on the
+ * port of our own that the rules steer to, with what is needed to learn where something was going
+ * and whether it came from this machine; in mode relay on the stand-ins of the peers and on our
+ * real address.
  *
  * Owner: the sidecar.
  *
@@ -19,8 +20,7 @@ enum gossip_transport { GOSSIP_UDP, GOSSIP_TCP };
 struct gossip_socket {
     int descriptor;
     enum gossip_transport transport;
-    enum cluster_direction direction;
-    const struct config_gossip_peer *member; /* relay, direction out: for whom it stands */
+    const struct config_gossip_peer *member; /* relay: for whom it stands; NULL: for ourselves */
 };
 
 struct gossip_sockets {
@@ -34,6 +34,9 @@ MUST_CHECK enum status gossip_sockets_open(struct gossip_sockets *sockets,
                                            struct endpoint *what);
 void gossip_sockets_close(struct gossip_sockets *sockets);
 
-/* Where a redirected conn was going (the kernel's address translation knows). False: nowhere, or to
- * our own port: somebody has connected to us directly. */
-MUST_CHECK bool gossip_original_destination(int descriptor, struct endpoint *destination);
+/* Where a redirected conn was going (the kernel's address translation knows), and which way: what
+ * our own machine says is redirected to a loopback address (in the output hook), what comes from
+ * others to one that is theirs to reach. False: it was going nowhere else, somebody has connected
+ * to our own port. */
+MUST_CHECK bool gossip_original_destination(int descriptor, struct endpoint *destination,
+                                            enum cluster_direction *direction);

@@ -69,8 +69,8 @@ MUST_CHECK enum status stream_connect(struct stream **out, struct loop *loop,
                                       uint64_t dead_peer_ms, const struct stream_events *events,
                                       void *self);
 
-/* The same over a non-blocking socket that its caller has prepared (bound, marked), and that belongs
- * to the stream from now on, also on failure. */
+/* The same over a non-blocking socket that its caller has prepared (bound, marked), and that
+ * belongs to the stream from now on, also on failure. */
 MUST_CHECK enum status stream_connect_socket(struct stream **out, struct loop *loop, int descriptor,
                                              const struct sockaddr *address, socklen_t address_len,
                                              const struct stream_events *events, void *self);

@@ -43,6 +43,7 @@ enum {
     X(STAPLE,      MASTER, 1, 1,                       0, 0)    /* sealed OCSP response; number: certificate */ \
     X(LOG,         MASTER, 1, 1,                       0, 0)    /* the log file, opened again */ \
     X(ASK,         MASTER, 1, 1,                       0, 2048) /* to a fetcher: sealed OCSP request; payload: URL */ \
+    X(KEYRING,     MASTER, 1, 1,                       0, 0)    /* to a gossip process: its sealed keyring */ \
     X(READY,       CHILD,  0, 0,                       0, 0)    \
     X(FAILED,      CHILD,  0, 0,                       1, 1024) /* why, in one sentence */ \
     X(DRAINED,     CHILD,  0, 0,                       0, 0)    \

@@ -12,8 +12,12 @@
 
 enum { WORKERS_MAX = 512 };
 
+/* A configuration of gossip alone has nothing for workers to do. */
 static size_t count_workers(const struct config *config)
 {
+    if (config->listener_count == 0) {
+        return 0;
+    }
     size_t count = config->workers == 0 ? processors_usable() : (size_t)config->workers;
     return count > WORKERS_MAX ? WORKERS_MAX : count;
 }
@@ -97,7 +101,7 @@ enum status foundation_listen(struct foundation *foundation, struct process_erro
     if (status != STATUS_OK) {
         return status;
     }
-    foundation->slots = slots_new(foundation->worker_count);
+    foundation->slots = slots_new(foundation->worker_count + 1); /* pages cannot be none */
     if (foundation->slots == NULL) {
         process_error_set(error, "no memory for the workers: %s", strerror(errno));
         return STATUS_NOMEM;

@@ -22,6 +22,7 @@
 #include "proxy/process/report.h"
 #include "proxy/process/role.h"
 #include "proxy/process/roster.h"
+#include "proxy/process/sidecars.h"
 #include "proxy/process/staples.h"
 
 enum {
@@ -41,8 +42,9 @@ struct master {
     struct foundation foundation;
     struct admin_server *admin;
     struct roster roster;
-    struct staples *staples;  /* NULL: no certificate wants one */
-    struct deadline deadline; /* of draining or stopping */
+    struct sidecars *sidecars; /* NULL: the configuration has no gossip */
+    struct staples *staples;   /* NULL: no certificate wants one */
+    struct deadline deadline;  /* of draining or stopping */
 };
 
 static struct log *log_of(const struct master *master)
@@ -122,7 +124,8 @@ static void fail_start(struct master *master, const char *sentence)
 
 static void note_ready(struct master *master)
 {
-    if (master->state == MASTER_STARTING && roster_is_ready(&master->roster)) {
+    if (master->state == MASTER_STARTING && roster_is_ready(&master->roster) &&
+        sidecars_are_ready(master->sidecars)) {
         master->state = MASTER_RUNNING;
         announcement_ready(master->start, &master->foundation);
     }
@@ -158,6 +161,11 @@ static void on_failed(struct master *master, const struct child *child,
     }
 }
 
+static bool is_worker(const struct master *master, const struct child *child)
+{
+    return child != &master->roster.keyholder && !sidecars_own(master->sidecars, child);
+}
+
 static void on_message(void *self, struct child *child, const struct channel_message *message)
 {
     struct master *master = self;
@@ -165,13 +173,13 @@ static void on_message(void *self, struct child *child, const struct channel_mes
         (void)close(message->descriptors[i]);
     }
     if (message->kind == CHANNEL_READY) {
-        if (child != &master->roster.keyholder) {
+        if (is_worker(master, child)) {
             staples_give(master->staples, child);
         }
         note_ready(master);
     } else if (message->kind == CHANNEL_FAILED) {
         on_failed(master, child, message);
-    } else if (message->kind == CHANNEL_NEED_KEYS && child != &master->roster.keyholder) {
+    } else if (message->kind == CHANNEL_NEED_KEYS && is_worker(master, child)) {
         roster_renew_keys(&master->roster, child, message->number);
     }
 }
@@ -196,17 +204,21 @@ static void on_lost(struct master *master, struct child *child, pid_t pid, int s
         fail_start(master, sentence);
         return;
     }
+    if (sidecars_own(master->sidecars, child)) {
+        sidecars_respawn(master->sidecars, child);
+        return;
+    }
     if (child != &master->roster.keyholder) {
         slots_clear_open(master->foundation.slots, child->index);
     }
     roster_respawn(&master->roster, child);
 }
 
-/* A drained worker that ends is no loss; the keyholder stays wanted until the workers are gone. */
+/* A drained worker that ends is no loss; the others stay wanted until the workers are gone. */
 static bool is_expected(const struct master *master, const struct child *child)
 {
     return child->state == CHILD_ENDING || master->state == MASTER_STOPPING ||
-           (master->state == MASTER_DRAINING && child != &master->roster.keyholder);
+           (master->state == MASTER_DRAINING && is_worker(master, child));
 }
 
 /* As the first process of a container we also inherit, and so have to wait for, strangers. */
@@ -215,6 +227,7 @@ static void reap(struct master *master)
     int status = 0;
     for (pid_t pid = waitpid(-1, &status, WNOHANG); pid > 0; pid = waitpid(-1, &status, WNOHANG)) {
         struct child *child = roster_find(&master->roster, pid);
+        child = child == NULL ? sidecars_find(master->sidecars, pid) : child;
         if (child == NULL) {
             (void)staples_on_exit(master->staples, pid);
             continue;
@@ -237,10 +250,11 @@ static void reopen_log(struct master *master)
         LOG_EVENT(log_of(master), LOG_ERROR, "log_not_reopened", log_text("reason", error.text));
         return;
     }
-    roster_tell_workers(&master->roster, &(struct channel_message){
-                                             .kind = CHANNEL_LOG,
-                                             .descriptors = {master->foundation.log_descriptor},
-                                             .descriptor_count = 1});
+    const struct channel_message message = {.kind = CHANNEL_LOG,
+                                            .descriptors = {master->foundation.log_descriptor},
+                                            .descriptor_count = 1};
+    roster_tell_workers(&master->roster, &message);
+    sidecars_tell(master->sidecars, &message);
     LOG_EVENT(log_of(master), LOG_INFO, "log_reopened", log_number("pid", getpid()));
 }
 
@@ -252,6 +266,16 @@ static const char *refuse_reload(void *self)
     return WHY;
 }
 
+/* Keyrings are read again at any time; the rest of the configuration cannot be, yet. */
+static void hang_up(struct master *master)
+{
+    if (sidecars_count(master->sidecars) == 0) {
+        (void)refuse_reload(master);
+        return;
+    }
+    sidecars_reload(master->sidecars);
+}
+
 static void on_signal(void *self, int number)
 {
     struct master *master = self;
@@ -260,7 +284,7 @@ static void on_signal(void *self, int number)
         reap(master);
         return;
     case SIGHUP:
-        (void)refuse_reload(master);
+        hang_up(master);
         return;
     case SIGUSR1:
         reopen_log(master);
@@ -346,7 +370,7 @@ static enum status open_sockets(struct master *master)
     return foundation_listen(&master->foundation, master->error);
 }
 
-static enum status open_roster(struct master *master)
+static enum status open_children(struct master *master)
 {
     const struct child_events events = {
         .on_message = on_message, .on_garbage = on_garbage, .self = master};
@@ -364,8 +388,9 @@ static enum status open_roster(struct master *master)
     enum status status = roster_init(&master->roster, &supplies, foundation->worker_count, &events);
     if (status != STATUS_OK) {
         process_error_set(master->error, "no memory for the workers: %s", strerror(errno));
+        return status;
     }
-    return status;
+    return sidecars_open(&master->sidecars, &supplies, &events, master->error);
 }
 
 static enum status start_children(struct master *master)
@@ -379,15 +404,16 @@ static enum status start_children(struct master *master)
     status = staples_open(&master->staples, &master->roster);
     if (status != STATUS_OK) {
         process_error_set(master->error, "out of memory");
+        return status;
     }
-    return status;
+    return sidecars_start(master->sidecars, master->error);
 }
 
 /* In this order; the first that fails has said why. */
 static enum status open_all(struct master *master)
 {
     static enum status (*const STEPS[])(struct master * master) = {
-        open_foundation, open_signals, open_admin, open_sockets, open_roster, start_children,
+        open_foundation, open_signals, open_admin, open_sockets, open_children, start_children,
     };
     (void)umask(077);
     role_harden("sallyport"); /* it holds the memory file with the keys */
@@ -406,6 +432,7 @@ static void close_all(struct master *master)
     staples_close(master->staples);
     roster_end_workers(&master->roster);
     roster_end_keyholder(&master->roster);
+    sidecars_close(master->sidecars);
     foundation_stop_listening(&master->foundation);
     if (log_of(master) != NULL && master->exit == MASTER_STOPPED) {
         LOG_EVENT(log_of(master), LOG_INFO, "stopped", log_number("pid", getpid()));

@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 
 #include "proxy/process/fetcher_process.h"
+#include "proxy/process/gossip_process.h"
 #include "proxy/process/keyholder_process.h"
 #include "proxy/process/worker_process.h"
 
@@ -22,6 +23,7 @@ static const struct role ROLES[] = {
     {"worker ", true, worker_process_run},
     {"keyholder", false, keyholder_process_run},
     {"fetcher", false, fetcher_process_run},
+    {"gossip ", true, gossip_process_run},
 };
 
 /* Present only in a build with LeakSanitizer. */

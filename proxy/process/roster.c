@@ -22,7 +22,7 @@ enum status roster_init(struct roster *roster, const struct roster_supplies *sup
     worker_events.on_respawn = on_respawn;
     worker_events.respawn_self = roster;
     child_init(&roster->keyholder, supplies->loop, "keyholder", 0, &worker_events);
-    roster->workers = calloc(worker_count, sizeof(*roster->workers));
+    roster->workers = calloc(worker_count + 1, sizeof(*roster->workers)); /* never of nothing */
     if (roster->workers == NULL) {
         return STATUS_NOMEM;
     }
@@ -222,7 +222,7 @@ void roster_kill_workers(struct roster *roster)
 
 void roster_end_keyholder(struct roster *roster)
 {
-    if (roster->worker_count == 0) {
+    if (!roster->has_keyholder) {
         return;
     }
     child_end(&roster->keyholder);

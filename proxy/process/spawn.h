@@ -20,7 +20,7 @@
 enum {
     SPAWN_CHANNEL = 3,
     SPAWN_LOG = 4,
-    SPAWN_SLOTS = 5, /* workers only */
+    SPAWN_SLOTS = 5, /* a worker's counters, a gossip process's peers; others have none */
     SPAWN_END = 6,
 };
 

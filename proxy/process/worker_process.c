@@ -18,11 +18,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "config/bundle.h"
-#include "config/load.h"
 #include "proxy/base/clock.h"
 #include "proxy/net/timer.h"
 #include "proxy/process/channel.h"
+#include "proxy/process/handed_config.h"
 #include "proxy/process/log_settings.h"
 #include "proxy/process/memory_file.h"
 #include "proxy/process/memory_trim.h"
@@ -41,8 +40,7 @@ struct worker {
     struct deadline tick;
     struct memory_trim trim;
     struct counters *counters;
-    struct bundle *bundle;
-    struct config *config;
+    struct handed_config handed;
     struct log *log;
     struct log *access_log;
     struct worker_keys *keys; /* NULL: the configuration has no certificate */
@@ -118,39 +116,9 @@ static void ask_for_keys(void *self)
     (void)!channel_send(SPAWN_CHANNEL, &message);
 }
 
-static bool parse_bundle(struct worker *worker, int descriptor)
-{
-    struct memory_file file;
-    if (memory_file_map(&file, descriptor, BUNDLE_BYTES_MAX) != STATUS_OK) {
-        return false;
-    }
-    worker->bundle = bundle_parse(file.bytes, file.len);
-    memory_file_unmap(&file);
-    return worker->bundle != NULL;
-}
-
-static bool load_config(struct worker *worker, slice name)
-{
-    char text[4096];
-    (void)snprintf(text, sizeof(text), "%.*s", SLICE_FORMAT(name));
-    struct source source = source_bundle(worker->bundle);
-    struct problem_list *problems = problem_list_new();
-    if (problems == NULL) {
-        return false;
-    }
-    worker->config = config_load(&source, text, problems);
-    const struct problem *first = problem_at(problems, 0);
-    if (worker->config == NULL && first != NULL) {
-        problem_format(first, text, sizeof(text));
-        tell_failure(text);
-    }
-    problem_list_free(problems);
-    return worker->config != NULL;
-}
-
 static bool open_logs(struct worker *worker)
 {
-    const struct config_log *settings = &worker->config->log;
+    const struct config_log *settings = &worker->handed.config->log;
     worker->log = log_new(log_settings_level(settings), log_settings_format(settings, SPAWN_LOG),
                           SPAWN_LOG, worker->role);
     if (worker->log == NULL) {
@@ -166,18 +134,19 @@ static bool open_logs(struct worker *worker)
 
 static void take_bundle(struct worker *worker, const struct channel_message *message)
 {
-    if (worker->config != NULL) {
+    char sentence[HANDED_CONFIG_SENTENCE_BYTES];
+    if (worker->handed.config != NULL) {
         return;
     }
-    if (!parse_bundle(worker, message->descriptors[0])) {
-        fail(worker, "the master's configuration cannot be read");
+    if (!handed_config_take(&worker->handed, message->descriptors[0], message->payload, sentence)) {
+        fail(worker, sentence);
         return;
     }
-    if (!load_config(worker, message->payload) || !open_logs(worker)) {
-        fail(worker, "the configuration cannot be loaded");
+    if (!open_logs(worker)) {
+        fail(worker, "out of memory");
         return;
     }
-    if (worker->config->certificate_count == 0) {
+    if (worker->handed.config->certificate_count == 0) {
         return;
     }
     struct crypto_error error = {{0}};
@@ -203,13 +172,13 @@ static void take_listeners(struct worker *worker, const struct channel_message *
 
 static void start(struct worker *worker)
 {
-    if (worker->config == NULL || worker->relay != NULL) {
+    if (worker->handed.config == NULL || worker->relay != NULL) {
         return;
     }
     const struct relay_start relay_start = {
         .loop = worker->loop,
-        .config = worker->config,
-        .bundle = worker->bundle,
+        .config = worker->handed.config,
+        .bundle = worker->handed.bundle,
         .key_client = worker->keys == NULL ? NULL : worker_keys_client(worker->keys),
         .key_provider = worker->keys == NULL ? NULL : worker_keys_provider(worker->keys),
         .tickets = worker->keys == NULL ? NULL : worker_keys_tickets(worker->keys),
@@ -310,6 +279,7 @@ static void act(struct worker *worker, const struct channel_message *message)
         break;
     case CHANNEL_WORKER:
     case CHANNEL_ASK:
+    case CHANNEL_KEYRING:
     case CHANNEL_READY:
     case CHANNEL_FAILED:
     case CHANNEL_DRAINED:
@@ -362,8 +332,7 @@ static void close_worker(struct worker *worker)
     loop_free(worker->loop);
     log_free(worker->access_log);
     log_free(worker->log);
-    config_free(worker->config);
-    bundle_free(worker->bundle);
+    handed_config_fini(&worker->handed);
     free(worker->listeners);
 }
 

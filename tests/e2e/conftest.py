@@ -55,8 +55,8 @@ SANITIZER_SIGNS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime e
 # ---- waiting ---------------------------------------------------------------------------------
 
 
-def wait_until(condition, what, patience=None):
-    """Asks again every few milliseconds until `condition` gives something true, and returns it."""
+def wait_until(condition, what, patience=None, pause=0.01):
+    """Asks again every `pause` seconds until `condition` gives something true, and returns it."""
     deadline = time.monotonic() + (patience or PATIENCE)
     while True:
         outcome = condition()
@@ -64,7 +64,7 @@ def wait_until(condition, what, patience=None):
             return outcome
         if time.monotonic() > deadline:
             pytest.fail(f"waited {patience or PATIENCE:.0f} s in vain for {what}", pytrace=False)
-        threading.Event().wait(0.01)
+        threading.Event().wait(pause)
 
 
 def free_port(address="127.0.0.1"):
@@ -124,7 +124,7 @@ def cpu_seconds(pid):
 class Process:
     """A started program: its output in files, ended by SIGTERM, its logs shown on failure."""
 
-    def __init__(self, name, argv, folder, env=None, cwd=None):
+    def __init__(self, name, argv, folder, env=None, cwd=None, stdin=subprocess.DEVNULL):
         self.name = name
         self.argv = [str(word) for word in argv]
         folder.mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ class Process:
         # Appending, so that several processes that write here cannot overwrite each other.
         with open(self.out_path, "ab") as out, open(self.err_path, "ab") as err:
             self.popen = subprocess.Popen(
-                self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=cwd,
+                self.argv, stdin=stdin, stdout=out, stderr=err, cwd=cwd,
                 env={**os.environ, **sanitizer_settings(), **(env or {})})
         self.pid = self.popen.pid
 

@@ -1,0 +1,76 @@
+/* proxy/process/file_watch.c · SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/process/file_watch.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+static void on_settled(void *self)
+{
+    struct file_watch *watch = self;
+    watch->on_change(watch->self);
+}
+
+/* What happened does not matter, nor to which file: links may lead anywhere. */
+static void on_ready(void *self, unsigned events)
+{
+    (void)events;
+    struct file_watch *watch = self;
+    char room[4096];
+    while (read(watch->descriptor, room, sizeof(room)) > 0) {
+    }
+    deadline_arm(&watch->settled, watch->loop, FILE_WATCH_SETTLE_MS, on_settled, watch);
+}
+
+static bool folder_of(const char *path, char *folder)
+{
+    const char *slash = strrchr(path, '/');
+    size_t len = slash == NULL ? 1 : slash == path ? 1 : (size_t)(slash - path);
+    if (len >= PATH_MAX) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    memcpy(folder, slash == NULL ? "." : path, len);
+    folder[len] = '\0';
+    return true;
+}
+
+enum status file_watch_open(struct file_watch *watch, struct loop *loop, const char *path,
+                            void (*on_change)(void *self), void *self)
+{
+    char folder[PATH_MAX];
+    *watch =
+        (struct file_watch){.descriptor = -1, .loop = loop, .on_change = on_change, .self = self};
+    if (!folder_of(path, folder)) {
+        return STATUS_SYS;
+    }
+    watch->descriptor = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (watch->descriptor < 0) {
+        return STATUS_SYS;
+    }
+    enum status status = STATUS_SYS;
+    if (inotify_add_watch(watch->descriptor, folder, IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE) >=
+        0) {
+        status =
+            watch_open_level(&watch->watch, loop, watch->descriptor, WATCH_READ, on_ready, watch);
+    }
+    if (status != STATUS_OK) {
+        int why = errno;
+        (void)close(watch->descriptor);
+        watch->descriptor = -1;
+        errno = why;
+    }
+    return status;
+}
+
+void file_watch_close(struct file_watch *watch)
+{
+    if (watch->descriptor >= 0) {
+        deadline_disarm(&watch->settled);
+        watch_close(&watch->watch);
+        (void)close(watch->descriptor);
+        watch->descriptor = -1;
+    }
+}

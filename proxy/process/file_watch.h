@@ -1,0 +1,32 @@
+/* proxy/process/file_watch.h
+ *
+ * Tells when a file may have changed: written in place, replaced by a rename, or reached through a
+ * link that was. What is watched is its folder, since whoever writes files well replaces them.
+ *
+ * Owner: embedded in whoever wants to know.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "proxy/net/loop.h"
+#include "proxy/net/timer.h"
+
+enum { FILE_WATCH_SETTLE_MS = 100 };
+
+/* Fields private to file_watch.c. `= {.descriptor = -1}` watches nothing. */
+struct file_watch {
+    int descriptor;
+    struct loop *loop;
+    struct watch watch;
+    struct deadline settled;
+    void (*on_change)(void *self);
+    void *self;
+};
+
+/* Calls on_change FILE_WATCH_SETTLE_MS after the last event in the folder of `path`; the caller
+ * finds out whether anything is different. SYS: errno. */
+MUST_CHECK enum status file_watch_open(struct file_watch *watch, struct loop *loop,
+                                       const char *path, void (*on_change)(void *self), void *self);
+/* Harmless when nothing is watched. */
+void file_watch_close(struct file_watch *watch);

@@ -1,0 +1,382 @@
+/* proxy/process/sidecars.c · SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/process/sidecars.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "crypto/keyring.h"
+#include "proxy/process/file_watch.h"
+#include "proxy/process/gossip_rules.h"
+#include "proxy/process/keyring_source.h"
+#include "proxy/process/memory_file.h"
+
+enum { GRACE_MS = 1000, POLL_MS = 5 };
+
+struct sidecar_place {
+    struct sidecars *sidecars;
+    const struct config_gossip *settings;
+    struct account account;
+    struct child child;
+    struct secret keyring; /* the text that was handed on last */
+    struct file_watch watch;
+    int pages_file;
+    struct peer_pages *pages; /* read-only */
+    bool has_rules;
+    char refusal[256]; /* why what is in the keyring file now is not in use; "": it is */
+};
+
+struct sidecars {
+    struct roster_supplies supplies;
+    size_t count;
+    struct sidecar_place at[];
+};
+
+static void on_respawn(void *self, struct child *child);
+static void on_keyring_change(void *self);
+
+/* ---- life ---- */
+
+static enum status fail(struct process_error *error, const struct sidecar_place *place,
+                        const char *what)
+{
+    process_error_set(error, "gossip %s: %s: %s", place->settings->name, what, strerror(errno));
+    return STATUS_SYS;
+}
+
+static enum status open_place(struct sidecars *sidecars, size_t index,
+                              const struct child_events *events, struct process_error *error)
+{
+    struct sidecar_place *place = &sidecars->at[index];
+    const struct roster_supplies *supplies = &sidecars->supplies;
+    char role[24];
+    place->sidecars = sidecars;
+    place->settings = &supplies->config->gossip[index];
+    (void)snprintf(role, sizeof(role), "gossip %zu", index + 1);
+    child_init(&place->child, supplies->loop, role, index, events);
+    place->pages_file = peer_pages_new();
+    place->pages = place->pages_file < 0 ? NULL : peer_pages_map(place->pages_file, false);
+    if (place->pages == NULL) {
+        return fail(error, place, "no memory for its peers");
+    }
+    enum status status =
+        account_choose_gossip(&place->account, place->settings->user, supplies->accounts, error);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    place->account.keeps_net_raw = place->settings->mode == CONFIG_GOSSIP_TRANSPARENT;
+    return keyring_source_read(place->settings, &place->keyring, error);
+}
+
+enum status sidecars_open(struct sidecars **out, const struct roster_supplies *supplies,
+                          const struct child_events *events, struct process_error *error)
+{
+    size_t count = supplies->config->gossip_count;
+    *out = NULL;
+    if (count == 0) {
+        return STATUS_OK;
+    }
+    struct sidecars *sidecars = calloc(1, sizeof(*sidecars) + count * sizeof(sidecars->at[0]));
+    if (sidecars == NULL) {
+        process_error_set(error, "out of memory");
+        return STATUS_NOMEM;
+    }
+    struct child_events own_events = *events;
+    own_events.on_respawn = on_respawn;
+    own_events.respawn_self = sidecars;
+    sidecars->supplies = *supplies;
+    *out = sidecars;
+    for (size_t i = 0; i < count; i++) {
+        sidecars->at[i].pages_file = -1;
+        sidecars->at[i].watch.descriptor = -1;
+    }
+    enum status status = STATUS_OK;
+    for (; sidecars->count < count && status == STATUS_OK; sidecars->count++) {
+        status = open_place(sidecars, sidecars->count, &own_events, error);
+    }
+    return status;
+}
+
+static void close_place(struct sidecar_place *place)
+{
+    if (place->has_rules) {
+        gossip_rules_remove(place->settings);
+        LOG_EVENT(place->sidecars->supplies.log, LOG_WARN, "rules_removed",
+                  log_text("cluster", place->settings->name),
+                  log_text("effect", "what the node gossips from now on is not encrypted"));
+    }
+    file_watch_close(&place->watch);
+    secret_fini(&place->keyring);
+    peer_pages_unmap(place->pages);
+    if (place->pages_file >= 0) {
+        (void)close(place->pages_file);
+    }
+}
+
+static bool is_any_up(const struct sidecars *sidecars)
+{
+    for (size_t i = 0; i < sidecars->count; i++) {
+        if (sidecars->at[i].child.pid > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Waits for those that were told to end; whoever does not is killed. */
+static void end_all(struct sidecars *sidecars)
+{
+    for (size_t i = 0; i < sidecars->count; i++) {
+        child_end(&sidecars->at[i].child);
+    }
+    for (int waited = 0; is_any_up(sidecars); waited += POLL_MS) {
+        for (size_t i = 0; i < sidecars->count; i++) {
+            struct child *child = &sidecars->at[i].child;
+            if (waited >= GRACE_MS) {
+                child_kill(child);
+            }
+            if (child->pid > 0 && waitpid(child->pid, NULL, WNOHANG) != 0) {
+                child_on_exit(child);
+            }
+        }
+        (void)usleep(POLL_MS * 1000);
+    }
+}
+
+void sidecars_close(struct sidecars *sidecars)
+{
+    if (sidecars == NULL) {
+        return;
+    }
+    end_all(sidecars);
+    for (size_t i = 0; i < sidecars->count; i++) {
+        close_place(&sidecars->at[i]);
+    }
+    free(sidecars);
+}
+
+/* ---- starting ---- */
+
+static void send_file(struct child *child, enum channel_kind kind, int descriptor, slice payload)
+{
+    (void)child_send(child, &(struct channel_message){.kind = kind,
+                                                      .payload = payload,
+                                                      .descriptors = {descriptor},
+                                                      .descriptor_count = 1});
+}
+
+/* An empty one is sent as a blank line, so that the process says what is wrong with it. */
+static enum status send_keyring(struct sidecar_place *place)
+{
+    size_t len = secret_len(&place->keyring);
+    int file = memory_file_new("sallyport-keyring",
+                               len == 0 ? "\n" : (const void *)secret_bytes(&place->keyring),
+                               len == 0 ? 1 : len);
+    if (file < 0) {
+        return STATUS_SYS;
+    }
+    send_file(&place->child, CHANNEL_KEYRING, file, SLICE(""));
+    (void)close(file);
+    return STATUS_OK;
+}
+
+static enum status start_place(struct sidecar_place *place)
+{
+    const struct roster_supplies *supplies = &place->sidecars->supplies;
+    struct spawn_order order = {
+        .log = supplies->log_descriptor, .slots = place->pages_file, .account = &place->account};
+    enum status status = child_start(&place->child, &order);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    send_file(&place->child, CHANNEL_BUNDLE, supplies->snapshot->worker_file,
+              slice_of(supplies->config->file));
+    status = send_keyring(place);
+    (void)child_send(&place->child, &(struct channel_message){.kind = CHANNEL_START});
+    return status;
+}
+
+static enum status install_rules(struct sidecar_place *place, struct process_error *error)
+{
+    const struct config_gossip *settings = place->settings;
+    if (settings->mode != CONFIG_GOSSIP_TRANSPARENT ||
+        settings->rules != CONFIG_GOSSIP_RULES_MANAGE) {
+        return STATUS_OK;
+    }
+    enum status status = gossip_rules_install(settings, error);
+    place->has_rules = status == STATUS_OK;
+    return status;
+}
+
+/* A keyring that comes from the environment cannot change. */
+static enum status watch_keyring(struct sidecar_place *place, struct process_error *error)
+{
+    const char *path = keyring_source_path(place->settings);
+    if (path == NULL || file_watch_open(&place->watch, place->sidecars->supplies.loop, path,
+                                        on_keyring_change, place) == STATUS_OK) {
+        return STATUS_OK;
+    }
+    return fail(error, place, "its keyring cannot be watched");
+}
+
+/* The rules first: until the process is there, nothing passes. */
+enum status sidecars_start(struct sidecars *sidecars, struct process_error *error)
+{
+    for (size_t i = 0; sidecars != NULL && i < sidecars->count; i++) {
+        struct sidecar_place *place = &sidecars->at[i];
+        enum status status = install_rules(place, error);
+        if (status == STATUS_OK) {
+            status = watch_keyring(place, error);
+        }
+        if (status != STATUS_OK) {
+            return status;
+        }
+        if (start_place(place) != STATUS_OK) {
+            return fail(error, place, "its process cannot be started");
+        }
+    }
+    return STATUS_OK;
+}
+
+static struct sidecar_place *place_of(struct sidecars *sidecars, const struct child *child)
+{
+    for (size_t i = 0; sidecars != NULL && i < sidecars->count; i++) {
+        if (&sidecars->at[i].child == child) {
+            return &sidecars->at[i];
+        }
+    }
+    return NULL;
+}
+
+void sidecars_respawn(struct sidecars *sidecars, struct child *child)
+{
+    uint64_t delay_ms = child_respawn_later(child);
+    if (delay_ms > 0) {
+        LOG_EVENT(sidecars->supplies.log, LOG_WARN, "child_delayed", log_text("child", child->role),
+                  log_number("delay_ms", (int64_t)delay_ms),
+                  log_number("failures", child->failures));
+    }
+}
+
+static void on_respawn(void *self, struct child *child)
+{
+    struct sidecars *sidecars = self;
+    struct log *log = sidecars->supplies.log;
+    if (start_place(place_of(sidecars, child)) == STATUS_OK) {
+        LOG_EVENT(log, LOG_INFO, "child_started", log_text("child", child->role),
+                  log_number("pid", child->pid));
+        return;
+    }
+    LOG_EVENT(log, LOG_ERROR, "child_not_started", log_text("child", child->role),
+              log_text("reason", strerror(errno)));
+    child->failures += 2; /* at least one: the next attempt must wait */
+    sidecars_respawn(sidecars, child);
+}
+
+/* ---- keyrings ---- */
+
+static void refuse_keyring(struct sidecar_place *place, const char *why)
+{
+    (void)snprintf(place->refusal, sizeof(place->refusal), "%s", why);
+    LOG_EVENT(place->sidecars->supplies.log, LOG_ERROR, "keyring_refused",
+              log_text("cluster", place->settings->name), log_text("reason", why),
+              log_text("effect", "the former one stays in use"));
+}
+
+/* Looked at before it is handed on: what is kept must be good for the next start as well. */
+static bool is_good(struct sidecar_place *place, const struct secret *text)
+{
+    struct crypto_error error = {{0}};
+    struct keyring *ring =
+        keyring_parse((struct bytes){secret_bytes(text), secret_len(text)}, &error);
+    if (ring == NULL) {
+        refuse_keyring(place, error.text);
+        return false;
+    }
+    keyring_free(ring);
+    return true;
+}
+
+static void reload(struct sidecar_place *place)
+{
+    struct process_error error = {{0}};
+    struct secret text;
+    if (keyring_source_read(place->settings, &text, &error) != STATUS_OK) {
+        refuse_keyring(place, error.text);
+        return;
+    }
+    if (!is_good(place, &text)) {
+        secret_fini(&text);
+        return;
+    }
+    bool is_same = secret_equals(&place->keyring, secret_bytes(&text), secret_len(&text));
+    secret_fini(&place->keyring);
+    place->keyring = text;
+    place->refusal[0] = '\0';
+    if (!is_same && place->child.channel >= 0 && send_keyring(place) != STATUS_OK) {
+        refuse_keyring(place, strerror(errno));
+    }
+}
+
+static void on_keyring_change(void *self)
+{
+    reload(self);
+}
+
+void sidecars_reload(struct sidecars *sidecars)
+{
+    for (size_t i = 0; sidecars != NULL && i < sidecars->count; i++) {
+        reload(&sidecars->at[i]);
+    }
+}
+
+/* ---- looking ---- */
+
+struct child *sidecars_find(struct sidecars *sidecars, pid_t pid)
+{
+    for (size_t i = 0; sidecars != NULL && i < sidecars->count; i++) {
+        if (sidecars->at[i].child.pid == pid) {
+            return &sidecars->at[i].child;
+        }
+    }
+    return NULL;
+}
+
+bool sidecars_own(const struct sidecars *sidecars, const struct child *child)
+{
+    return place_of((struct sidecars *)(uintptr_t)sidecars, child) != NULL;
+}
+
+bool sidecars_are_ready(const struct sidecars *sidecars)
+{
+    for (size_t i = 0; sidecars != NULL && i < sidecars->count; i++) {
+        if (sidecars->at[i].child.state != CHILD_READY) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void sidecars_tell(struct sidecars *sidecars, const struct channel_message *message)
+{
+    for (size_t i = 0; sidecars != NULL && i < sidecars->count; i++) {
+        (void)child_send(&sidecars->at[i].child, message);
+    }
+}
+
+size_t sidecars_count(const struct sidecars *sidecars)
+{
+    return sidecars == NULL ? 0 : sidecars->count;
+}
+
+struct sidecar_facts sidecars_at(const struct sidecars *sidecars, size_t index)
+{
+    const struct sidecar_place *place = &sidecars->at[index];
+    return (struct sidecar_facts){.settings = place->settings,
+                                  .child = &place->child,
+                                  .pages = place->pages,
+                                  .refusal = place->refusal};
+}

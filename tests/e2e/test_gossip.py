@@ -1,0 +1,300 @@
+"""The gossip sidecar with real serf agents: those that speak plaintext behind Sallyport form one
+cluster with one that encrypts itself, and live through losses, cuts and kills.
+
+The claims about one standing cluster share it, and one capture of all that it ever says.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import time
+
+import pytest
+from conftest import wait_until
+from gossip_lab import PORT, make_key, open_lab, wait_members
+from gossip_network import opened
+
+PAYLOAD = "payload-of-an-event"
+WORDS_OF_MESSAGES = ("SourceAddr", "Incarnation", "UserStateLen", "SeqNo", PAYLOAD)
+LOSS_SECONDS = 20
+TO_COME_BACK = 3  # what a service manager may take
+
+
+@pytest.fixture
+def lab(request, binary, tmp_path):
+    yield from open_lab(request, binary, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def standing_lab(request, binary, tmp_path_factory):
+    yield from open_lab(request, binary, tmp_path_factory.mktemp("gossip"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def lossy(request, binary, tmp_path_factory):
+    """A cluster that loses a fifth of its packets while the other tests run; judged at the end."""
+    for lab in open_lab(request, binary, tmp_path_factory.mktemp("lossy")):
+        cluster = Cluster(lab)
+        wait_members(cluster.agents)
+        lab.network.lose_packets(20)
+        cluster.since = time.monotonic()
+        yield cluster
+
+
+class Cluster:
+    """node1 and node3 speak plaintext behind Sallyport, node2 encrypts."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.key = make_key()
+        self.wire = lab.wire()
+        self.agents = lab.cluster("sidecar", "native", "sidecar", key=self.key, compression=False)
+        self.hosts = [agent.host for agent in self.agents]
+
+    def failures(self):
+        return [agent.failures() for agent in self.agents]
+
+    @contextlib.contextmanager
+    def nobody_fails(self, since_the_start=False):
+        before = [[]] * len(self.agents) if since_the_start else self.failures()
+        yield
+        assert self.failures() == before
+
+    def is_well(self):
+        """Members agree, and an event of each reaches all."""
+        wait_members(self.agents)
+        for agent in self.agents:
+            payload = f"{PAYLOAD}-{self.lab.number()}"
+            agent.send_event("deploy", payload)
+            for other in self.agents:
+                other.wait_heard("deploy", payload)
+
+
+@pytest.fixture(scope="module")
+def cluster(standing_lab):
+    return Cluster(standing_lab)
+
+
+# ---- one cluster of both kinds -----------------------------------------------------------------
+
+
+def test_plaintext_nodes_and_one_that_encrypts_form_a_cluster(cluster):
+    wait_members(cluster.agents)
+    for agent in cluster.agents:
+        assert agent.addresses() == {
+            other.name: f"{other.host.ipv4}:{PORT}" for other in cluster.agents}
+
+
+def test_events_of_each_reach_all(cluster):
+    for agent in cluster.agents:
+        agent.send_event("deploy", f"{PAYLOAD}-of-{agent.name}")
+    for agent in cluster.agents:
+        for other in cluster.agents:
+            agent.wait_heard("deploy", f"{PAYLOAD}-of-{other.name}")
+
+
+def test_a_query_of_each_is_answered_by_all(cluster):
+    names = [agent.name for agent in cluster.agents]
+    for agent in cluster.agents:
+        acks, responses = agent.query("load", PAYLOAD, seconds=1)
+        assert acks == names
+        assert responses == {name: f"{name} heard {PAYLOAD}" for name in names}
+
+
+def test_a_member_that_leaves_has_left_and_not_failed(cluster):
+    host = cluster.lab.host()
+    cluster.lab.sidecar(host, [cluster.key])
+    leaver = cluster.lab.serf(host, "leaver", join=cluster.agents[1])
+    wait_members([*cluster.agents, leaver])
+    leaver.leave()
+    wait_members(cluster.agents, leaver="left")
+    assert all("leaver" not in agent.failures() for agent in cluster.agents)
+    host.sidecar.stop()
+
+
+def test_a_member_that_is_cut_off_fails_and_comes_back(cluster):
+    one, native, other = cluster.agents
+    wait_members(cluster.agents)
+    other.host.cut_off()
+    wait_members([one, native], [one.name, native.name], node3="failed")
+    wait_members([other], [other.name], node1="failed", node2="failed")
+    other.host.plug_in()
+    wait_members(cluster.agents)
+
+
+def test_a_killed_gossip_process_is_replaced_and_nobody_notices(cluster):
+    sidecar = cluster.hosts[0].sidecar
+    with cluster.nobody_fails():
+        before = sidecar.child()
+        os.kill(before, signal.SIGKILL)
+        wait_until(lambda: sidecar.child() not in (before, None), "another gossip process")
+        sidecar.wait_event("child_lost")
+        cluster.is_well()
+
+
+def test_an_instance_that_is_killed_and_started_again_finds_its_cluster(cluster):
+    sidecar = cluster.hosts[2].sidecar
+    with cluster.nobody_fails():
+        sidecar.kill()
+        sidecar.run()
+        cluster.is_well()
+
+
+def test_nothing_of_the_cluster_was_ever_on_the_wire_in_plaintext(cluster):
+    """The last of them, so that it sees all of the above. That it can fail shows
+    test_gossip_lab.py, with clusters that encrypt nothing."""
+    cluster.is_well()
+    cluster.wire.wait_until(lambda catch: catch.count_sealed(cluster.key) > 10, "sealed packets")
+    catch = cluster.wire.so_far()
+    assert catch.unsealed([cluster.key]) == []
+    assert catch.marks_found(*WORDS_OF_MESSAGES, *(agent.name for agent in cluster.agents)) == []
+    senders = {datagram.source for datagram in catch.datagrams}
+    assert {(host.ipv4, PORT) for host in cluster.hosts} <= senders
+    dialled = {source[0] for source, target in catch.streams if target[1] == PORT}
+    assert {host.ipv4 for host in cluster.hosts} <= dialled
+
+
+def test_nobody_fails_while_a_fifth_of_all_packets_is_lost(lossy):
+    with lossy.nobody_fails(since_the_start=True):
+        time.sleep(max(0, lossy.since + LOSS_SECONDS - time.monotonic()))
+        assert lossy.lab.network.lost_packets() > 20
+        lossy.is_well()
+    assert lossy.wire.stop().unsealed([lossy.key]) == []
+
+
+# ---- who may not -----------------------------------------------------------------------------
+
+
+def wait_refused(sidecar, peer, cause):
+    """Until the log says that something of that peer was refused for that cause."""
+    def found():
+        return [event for event in sidecar.events() if event.get("cause") == cause
+                and peer in str(event.get("peer"))]
+    return wait_until(found, f"a line about {peer} and {cause}")
+
+
+def test_a_node_with_another_key_does_not_join_and_the_log_names_it(lab):
+    member, = lab.cluster("sidecar", key=make_key())
+    stranger = lab.serf(lab.host(), "stranger", key=make_key())
+    assert not stranger.try_to_join(member)
+    wait_refused(member.host.sidecar, stranger.host.ipv4, "no_key_fits")
+    wait_members([member])
+    wait_members([stranger])
+
+
+def test_a_sidecar_with_another_key_does_not_join(lab):
+    member, = lab.cluster("sidecar", key=make_key())
+    stranger, = lab.cluster("sidecar", key=make_key(), name="stranger")
+    assert not stranger.try_to_join(member)
+    wait_refused(member.host.sidecar, stranger.host.ipv4, "no_key_fits")
+    wait_members([member])
+
+
+def test_a_node_without_a_key_does_not_join_and_the_log_names_it(lab):
+    member, = lab.cluster("sidecar", key=make_key())
+    stranger = lab.serf(lab.host(), "stranger")
+    assert not stranger.try_to_join(member)
+    wait_refused(member.host.sidecar, stranger.host.ipv4, "plaintext")
+    wait_members([member])
+
+
+# ---- while the sidecar is dead -----------------------------------------------------------------
+
+
+class Ears:
+    """Sockets on the gossip port of a host, and what they get."""
+
+    def __init__(self, host):
+        self.host = host
+        with host.inside():
+            self.datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.datagrams.bind(("0.0.0.0", PORT))
+            self.conns = socket.create_server((host.ipv4, PORT))
+        self.datagrams.settimeout(0.3)
+        self.conns.settimeout(0.3)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.datagrams.close()
+        self.conns.close()
+
+    def say(self, other, words):
+        """Sends these words as a datagram and over a conn. False: the conn did not come about, or
+        was ended."""
+        self.datagrams.sendto(words, (other.ipv4, PORT))
+        try:
+            with self.host.inside():
+                conn = socket.create_connection((other.ipv4, PORT), 1)
+            with conn:
+                conn.sendall(words)
+                return conn.recv(1) != b""  # nobody answers: a time-out means that it stands
+        except TimeoutError:
+            return True
+        except OSError:
+            return False
+
+    def heard(self):
+        """All that came, until nothing comes for a while."""
+        found = []
+        with contextlib.suppress(TimeoutError):
+            while True:
+                found.append(self.datagrams.recv(65536))
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            while True:
+                conn, _ = self.conns.accept()
+                with conn:
+                    conn.settimeout(0.3)
+                    found.append(conn.recv(65536))
+        return [words for words in found if words]
+
+
+def test_while_the_instance_is_dead_nothing_passes_in_either_direction(lab):
+    key = make_key()
+    inner, outer = lab.host(), lab.host()
+    sidecar = lab.sidecar(inner, [key])
+    wire = lab.wire()
+    with Ears(inner) as node, Ears(outer) as peer:
+        sidecar.kill()
+        node.say(outer, b"\x08 secret of the node")
+        peer.say(inner, b"\x08 forged by a peer")
+        assert peer.heard() == []
+        assert node.heard() == []
+        assert wire.so_far().marks_found("secret of the node") == []
+
+        sidecar.run()
+        node.datagrams.sendto(b"\x08 secret of the node", (outer.ipv4, PORT))
+        sealed, = peer.heard()
+        assert opened([key], sealed) == b"\x08 secret of the node"
+    assert wire.stop().marks_found("secret of the node") == []
+
+
+def test_while_the_gossip_process_is_stopped_nothing_passes(lab):
+    """As it is between its death and its successor: the sockets are there, and nobody reads."""
+    inner, outer = lab.host(), lab.host()
+    sidecar = lab.sidecar(inner, [make_key()])
+    wire = lab.wire()
+    with Ears(inner) as node, Ears(outer) as peer:
+        os.kill(sidecar.child(), signal.SIGSTOP)
+        try:
+            node.say(outer, b"\x08 secret of the node")
+            peer.say(inner, b"\x08 forged by a peer")
+            assert peer.heard() == []
+            assert node.heard() == []
+        finally:
+            os.kill(sidecar.child(), signal.SIGCONT)
+    assert wire.stop().marks_found("secret of the node") == []
+
+
+def test_without_a_sidecar_all_of_it_passes(lab):
+    """The control of the two above."""
+    inner, outer = lab.host(), lab.host()
+    with Ears(inner) as node, Ears(outer) as peer:
+        assert node.say(outer, b"\x08 secret of the node")
+        assert peer.say(inner, b"\x08 forged by a peer")
+        assert peer.heard() == [b"\x08 secret of the node"] * 2
+        assert node.heard() == [b"\x08 forged by a peer"] * 2
