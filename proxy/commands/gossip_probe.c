@@ -87,7 +87,8 @@ static bool print_json(const struct result *result, const struct keyring *ring)
                   probe_verdict_name(result->verdict), "sentence",
                   probe_verdict_sentence(result->verdict), "is_marked", !result->tcp.is_unmarked,
                   "tcp", leg_to_json(&result->tcp, ring), "udp", leg_to_json(&result->udp, ring));
-    bool is_printed = json != NULL && json_dumpf(json, stdout, JSON_INDENT(2)) == 0;
+    bool is_printed =
+        json != NULL && json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) == 0;
     json_decref(json);
     return is_printed && printf("\n") == 1;
 }

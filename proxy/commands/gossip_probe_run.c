@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "proxy/base/clock.h"
-#include "proxy/gossip/marks.h"
+#include "proxy/gossip/intercept_rules.h"
 
 enum {
     US_PER_MS = 1000,
@@ -25,7 +25,7 @@ struct line {
 static bool line_open(struct line *line, int type, const struct sockaddr *peer, unsigned timeout_ms,
                       struct gossip_probe_leg *leg)
 {
-    uint32_t mark = GOSSIP_OWN_MARK;
+    uint32_t mark = INTERCEPT_OWN_MARK;
     line->deadline_us = clock_monotonic_us() + (uint64_t)timeout_ms * US_PER_MS;
     line->fd = socket(peer->sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (line->fd < 0) {

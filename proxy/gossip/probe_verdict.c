@@ -56,6 +56,10 @@ enum probe_verdict probe_verdict(enum probe_answer tcp, enum probe_answer udp)
     if (by_udp == PROBE_VERDICT_FINE) {
         return is_tcp_of_gossip ? by_tcp : PROBE_VERDICT_TCP_BLOCKED;
     }
+    /* Gossip uses both, so where UDP is closed it is not. */
+    if (by_tcp == PROBE_VERDICT_CLOSED && udp == PROBE_REFUSED) {
+        return PROBE_VERDICT_NOT_GOSSIP;
+    }
     return by_tcp != PROBE_VERDICT_NOTHING ? by_tcp : by_udp;
 }
 

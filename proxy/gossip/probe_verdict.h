@@ -18,7 +18,7 @@
     X(PLAINTEXT,   "plaintext",       "speaks plaintext gossip")                                   \
     X(OTHER_KEY,   "other_key",       "answers with a key that is not in the keyring")             \
     X(LACKS_KEY,   "lacks_key",       "has a key of the keyring, but not its first one")           \
-    X(OTHER_LABEL, "other_label",     "reads labels, and does not take this one")                  \
+    X(OTHER_LABEL, "other_label",     "does not take this label")                                 \
     X(FOREIGN,     "foreign",         "answers with what is no gossip")                            \
     X(CLOSED,      "closed",          "closes without a word")                                     \
     X(SILENT,      "silent",          "does not answer")                                           \
