@@ -24,7 +24,7 @@ static const struct command COMMANDS[] = {
     {"posture", "show the running instance's hops", command_posture},
     {"probe", "test an endpoint against the policy", NULL},
     {"secret", "manage sealed credentials", NULL},
-    {"gossip", "print the rules of gossip clusters", command_gossip},
+    {"gossip", "probe peers of gossip clusters, print the rules", command_gossip},
     {NULL, NULL, NULL},
 };
 
