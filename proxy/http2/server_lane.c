@@ -18,11 +18,6 @@ enum { SLOW_CHECKS_MAX = 3 };
 
 static void arm_lane(struct server_lane *served);
 
-static struct http2_server *server_of_framer(struct framer *framer)
-{
-    return LIST_OBJECT(framer, struct http2_server, framer);
-}
-
 static struct server_lane *served_of(struct lane *lane)
 {
     return LIST_OBJECT(lane, struct server_lane, lane);
@@ -161,7 +156,7 @@ static const struct responder_calls responder_calls;
 
 struct lane *server_lane_open(struct framer *framer, int32_t id)
 {
-    struct http2_server *server = server_of_framer(framer);
+    struct http2_server *server = http2_server_of_framer(framer);
     struct pool *pool = loop_small_pool(framer->loop);
     struct server_lane *served = pool_take(pool, sizeof(*served));
     if (served == NULL) {
