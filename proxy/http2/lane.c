@@ -240,6 +240,9 @@ static ssize_t read_data(nghttp2_session *library, int32_t id, uint8_t *at, size
         return NGHTTP2_ERR_PAUSE;
     }
     size_t len = held < room ? held : room;
+    if (crumbs_keep(lane, len)) {
+        return NGHTTP2_ERR_DEFERRED;
+    }
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (len == held && body->state == BODY_ENDED) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -265,6 +268,7 @@ struct exchange *lane_let_go(struct lane *lane)
     struct exchange *exchange = lane->exchange;
     struct framer *framer = lane->framer;
     lane->exchange = NULL;
+    crumbs_forget(lane);
     if (lane->in != NULL) {
         body_detach_producer(lane->in);
         lane->in = NULL;

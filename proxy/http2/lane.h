@@ -21,6 +21,7 @@
 
 #include "proxy/base/list.h"
 #include "proxy/http/exchange.h"
+#include "proxy/http2/crumbs.h"
 #include "proxy/http2/grpc.h"
 #include "proxy/http2/stash.h"
 #include "proxy/net/timer.h"
@@ -66,7 +67,8 @@ struct lane {
 
     struct body *out;
     bool is_deferred; /* the library waits to be told of more */
-    bool is_begun;    /* our head was framed: until then the peer knows nothing of the stream */
+    struct lane_crumbs crumbs;
+    bool is_begun; /* our head was framed: until then the peer knows nothing of the stream */
     bool is_sent;
     bool is_closed; /* the library knows the stream no more */
     struct loop_post post_reap;

@@ -102,13 +102,14 @@ static void refuse(struct server_lane *served, enum fault_code fault)
     exchange->driver->on_bad_request(exchange, fault);
 }
 
-/* What the client takes of the conn goes to other streams, and there is no more of it. */
+/* What the client takes of the conn goes to other streams, and what there is of it is too little
+ * to be used. */
 static bool waits_for_others(const struct server_lane *served, uint64_t acknowledged,
                              uint64_t least)
 {
     const struct framer *framer = served->lane.framer;
     bool is_full = stream_is_stalled(framer->stream) ||
-                   nghttp2_session_get_remote_window_size(framer->library) <= 0;
+                   nghttp2_session_get_remote_window_size(framer->library) < H2_WHOLE_BYTES;
     return is_full && acknowledged - served->rate_acknowledged >= least;
 }
 

@@ -542,8 +542,8 @@ static void a_response_waits_for_the_conns_window(void **state)
     body_offer(body);
     settle(&stage);
     assert_int_equal(stage.wire.content, H2_WINDOW_DEFAULT);
-    say(&stage, "window 0 1000\n");
-    assert_int_equal(stage.wire.content, H2_WINDOW_DEFAULT + 1000);
+    say(&stage, "window 0 5000\n");
+    assert_int_equal(stage.wire.content, H2_WINDOW_DEFAULT + 5000);
     expect_told(&stage, "request GET /\n|end\n");
     say(&stage, "window 0 1000000\n");
     assert_int_equal(stage.wire.content, BYTES);
