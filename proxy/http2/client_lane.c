@@ -56,7 +56,7 @@ static void leave(struct client_lane *asked)
 {
     struct http2_client *client = asked->client;
     client->lanes--;
-    client->grpc_lanes -= asked->is_grpc ? 1 : 0;
+    client->grpc_lanes -= asked->lane.is_grpc ? 1 : 0;
     if (!asked->is_open) {
         loop_post_reap(client->start.loop, &asked->lane.post_reap);
     } else if (asked->is_over) {
@@ -137,7 +137,7 @@ static void on_lane_deadline(void *self)
  * the caller's own deadline ends them. */
 static void arm_lane(struct client_lane *asked)
 {
-    bool is_open_ended = asked->is_tunnel || asked->is_grpc;
+    bool is_open_ended = asked->is_tunnel || asked->lane.is_grpc;
     uint64_t after_ms = is_open_ended ? 0 : asked->client->start.settings->response_ms;
     deadline_arm(&asked->deadline, asked->client->start.loop, after_ms, on_lane_deadline, asked);
 }
@@ -214,8 +214,8 @@ static void request(struct requester *requester, struct exchange *exchange)
     struct http2_client *client = asked->client;
     assert_always(asked->lane.exchange == NULL && !asked->is_open);
     asked->lane.exchange = exchange;
-    asked->is_grpc = message_is_grpc(exchange->request);
-    client->grpc_lanes += asked->is_grpc ? 1 : 0;
+    asked->lane.is_grpc = message_is_grpc(exchange->request);
+    client->grpc_lanes += asked->lane.is_grpc ? 1 : 0;
     exchange->requester = requester;
     if (client->framer.stream == NULL) {
         client_lane_fail(asked, FAULT_BACKEND_RESET, FATE_UNSEEN);

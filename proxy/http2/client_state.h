@@ -37,7 +37,6 @@ struct client_lane {
     bool is_open;      /* the library has a stream for it */
     bool is_responded; /* the driver was told of the response */
     bool is_tunnel;
-    bool is_grpc;
     uint64_t submitted_ms;
     uint64_t rate_sent;
     uint64_t rate_received;

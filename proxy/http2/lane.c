@@ -44,7 +44,6 @@ void lane_receive_into(struct lane *lane, struct body *body, const struct framin
     lane->has_length = framing->kind == FRAMING_LENGTH || framing->kind == FRAMING_NONE;
     lane->length = framing->kind == FRAMING_LENGTH ? framing->length : 0;
     lane->limit = limit;
-    lane->is_grpc = message_is_grpc(lane->exchange->request);
     body_attach_producer(body, on_room, lane);
 }
 

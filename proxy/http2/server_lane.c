@@ -90,8 +90,7 @@ static bool waits_for_body(const struct server_lane *served)
 
 static bool is_rated(const struct server_lane *served)
 {
-    const struct message *request = served->lane.exchange->request;
-    return !served->is_tunnel && !message_is_grpc(request);
+    return !served->is_tunnel && !served->lane.is_grpc;
 }
 
 static void refuse(struct server_lane *served, enum fault_code fault)
@@ -210,6 +209,7 @@ void server_lane_parse_head(struct lane *lane, struct block *block, bool is_last
     }
     if (lane->fault == FAULT_NONE) {
         bool is_tunnel = request->upgrade.len > 0;
+        lane->is_grpc = message_is_grpc(request);
         const struct framing tunnel = {.kind = FRAMING_TUNNEL};
         lane_receive_into(lane, &lane->exchange->request_body,
                           is_tunnel ? &tunnel : &request->framing,
