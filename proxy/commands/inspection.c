@@ -327,6 +327,13 @@ static void inspect_gossip(struct inspection *inspection, const struct config *c
     bool is_ring = gossip->keyring.path != NULL;
     const char *path = is_ring ? gossip->keyring.path : key->value;
     const struct place *place = is_ring ? &gossip->keyring.place : &key->place;
+    if (source_look(source, path) == SOURCE_MISSING) {
+        problem_add(problems, place,
+                    "%s does not exist; expected a keyring, such as `sallyport keyring create` "
+                    "makes",
+                    path);
+        return;
+    }
     struct file file;
     if (file_read(&file, source, path, place, KEYRING_TEXT_BYTES_MAX, problems)) {
         inspect_ring(inspection, cluster, file_bytes(&file), path, place, problems);

@@ -62,10 +62,10 @@ static bool set_descriptors(posix_spawn_file_actions_t *actions, int input, int 
     return posix_spawn_file_actions_adddup2(actions, input, STDIN_FILENO) == 0 &&
            posix_spawn_file_actions_addopen(actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0) ==
                0 &&
-           posix_spawn_file_actions_adddup2(actions, said, STDERR_FILENO) == 0;
+           posix_spawn_file_actions_adddup2(actions, said, STDERR_FILENO) == 0 &&
+           posix_spawn_file_actions_addclosefrom_np(actions, STDERR_FILENO + 1) == 0;
 }
 
-/* The copies of `input` and `said` are 0 and 2; everything else of ours is close-on-exec. */
 static bool start(const struct system_program_run *run, const char *path, int input, int said,
                   pid_t *pid)
 {

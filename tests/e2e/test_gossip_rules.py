@@ -480,7 +480,8 @@ def test_packets_of_both_directions_come_to_us(spaces, tmp_path, family, size):
         assert (sender[:2], original_target(ancillary)) == ((there, PORT), (here, PORT))
 
 
-def test_packets_to_everybody_do_not_come_to_us(spaces, tmp_path):
+@pytest.mark.parametrize("everybody", ["10.99.0.255", "224.0.0.1"])
+def test_packets_to_everybody_do_not_come_to_us(spaces, tmp_path, everybody):
     node, peer = spaces
     family = socket.AF_INET
     install(node, tmp_path)
@@ -488,8 +489,10 @@ def test_packets_to_everybody_do_not_come_to_us(spaces, tmp_path):
         for sender, target in ((node, ADDRESSES[family][1]), (peer, ADDRESSES[family][0])):
             with sender.udp(family, OTHER_PORT) as speaker:
                 speaker.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+                own = ADDRESSES[family][0 if sender is node else 1]
+                speaker.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(own))
                 with contextlib.suppress(PermissionError):
-                    speaker.sendto(SECRET, ("10.99.0.255", PORT))
+                    speaker.sendto(SECRET, (everybody, PORT))
                 speaker.sendto(MARKER, (target, PORT))
                 assert ours.recv(100) == MARKER
 
