@@ -97,7 +97,7 @@ def test_a_plaintext_cluster_moves_to_sidecars_step_by_step(lab):
     wait_members(agents)
     with undisturbed(agents):
         for host in hosts:
-            lab.sidecar(host, [key], REPORT, incoming="any", outgoing="plaintext")
+            lab.sidecar(host, [key], enforcement=REPORT, incoming="any", outgoing="plaintext")
         wire = lab.wire()
         wire.wait_until(lambda catch: len(catch.unsealed([key])) > 10, "plaintext as before")
         for host in hosts:
