@@ -19,6 +19,8 @@ struct deed {
 };
 
 static const struct deed DEEDS[] = {
+    {"probe", "find out what is between us and a peer: key, label, firewall, or nobody",
+     gossip_probe},
     {"rules", "print the rules that steer a node's packets to us, as a shell script", gossip_rules},
 };
 

@@ -99,6 +99,8 @@ static enum command_exit run_master(struct run *run, uint64_t begun_us)
         .hops = preparation->posture->count,
         .violations = preparation->posture->violations,
         .waived = preparation->posture->waived,
+        .facts = preparation->inspection.facts,
+        .fact_count = preparation->inspection.fact_count,
         .certificates = preparation->inspection.certificates,
         .certificate_count = preparation->inspection.fact_count,
         .notices = run->notices,
