@@ -20,7 +20,8 @@
 void keyring_facts(const struct keyring *ring, size_t cluster,
                    struct enforcement_gossip_facts *facts);
 
-/* `facts` are set when it may be used. REFUSED or NOMEM with a sentence; in report mode and with a waiver the policy refuses nothing. */
+/* `facts` are set when it may be used. REFUSED or NOMEM with a sentence; in report mode and with a
+ * waiver the policy refuses nothing. */
 MUST_CHECK enum status keyring_check(const struct config *config, size_t cluster, struct bytes text,
                                      struct enforcement_gossip_facts *facts,
                                      struct process_error *error);
