@@ -81,7 +81,7 @@ static void tell_posture(const void *self, struct log *log)
 
 static void gather_notices(struct run *run)
 {
-    if (!tls_policy_is_post_quantum()) {
+    if (run->preparation.config->listener_count > 0 && !tls_policy_is_post_quantum()) {
         run->notices[run->notice_count++] =
             "this OpenSSL has no X25519MLKEM768: key exchange is not post-quantum (OpenSSL 3.5 "
             "has it)";
