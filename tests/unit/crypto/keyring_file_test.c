@@ -2,6 +2,7 @@
 #include "crypto/keyring_file.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -123,6 +124,42 @@ static void keeps_the_mode_and_the_form(void **state)
     assert_int_equal(add_to(rig->path, 0, NULL), KEYRING_FILE_FINE);
     assert_file(rig->path, "[\n  \"" K32 "\",\n  \"AAAAAAAAAAAAAAAAAAAAAA==\"\n]\n");
     assert_int_equal(mode_of(rig->path), S_IFREG | 0640);
+}
+
+/* As a user who may not give files away, to a file of his that has another's group. */
+static int add_as(const char *path, uid_t user)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        bool is_user = setgroups(0, NULL) == 0 && setgid(user) == 0 && setuid(user) == 0;
+        _exit(is_user && add_to(path, 1, NULL) == KEYRING_FILE_FINE ? 0 : 1);
+    }
+    int how = -1;
+    assert_int_equal(waitpid(child, &how, 0), child);
+    return how;
+}
+
+static void keeps_the_owner_or_lets_the_group_see_nothing(void **state)
+{
+    struct rig *rig = *state;
+    struct stat facts;
+    if (geteuid() != 0) {
+        skip();
+    }
+    put_file(rig->path, K32, 0640);
+    assert_int_equal(chown(rig->path, 12345, 23456), 0);
+    assert_int_equal(add_to(rig->path, 0, NULL), KEYRING_FILE_FINE);
+    assert_int_equal(lstat(rig->path, &facts), 0);
+    assert_int_equal(facts.st_uid, 12345);
+    assert_int_equal(facts.st_gid, 23456);
+    assert_int_equal(facts.st_mode, S_IFREG | 0640);
+
+    assert_int_equal(chown(rig->folder, 12345, 12345), 0);
+    assert_int_equal(add_as(rig->path, 12345), 0);
+    assert_int_equal(lstat(rig->path, &facts), 0);
+    assert_int_equal(facts.st_gid, 12345);
+    assert_int_equal(facts.st_mode, S_IFREG | 0600);
 }
 
 static void changes_what_a_link_points_at_and_leaves_the_link(void **state)
@@ -260,6 +297,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(makes_a_file_for_its_owner_alone_and_never_over_another,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(keeps_the_mode_and_the_form, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(keeps_the_owner_or_lets_the_group_see_nothing, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(changes_what_a_link_points_at_and_leaves_the_link, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_dangling_link_is_no_place_for_a_new_file, set_up,
