@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/process/program.h"
+#include "proxy/process/system_program.h"
 
 static uint16_t ports[] = {7946, 7947};
 static const struct config_gossip SERF = {
@@ -29,9 +29,9 @@ static bool has_space;
 /* Whether a line of sh ends well. */
 static bool holds(const char *line)
 {
-    char said[PROGRAM_SAID_BYTES];
-    const struct program_run run = {.words = {"sh", "-c", line}, .timeout_ms = 10000};
-    return program_run(&run, said) == STATUS_OK;
+    char said[SYSTEM_PROGRAM_SAID_BYTES];
+    const struct system_program_run run = {.words = {"sh", "-c", line}, .timeout_ms = 10000};
+    return system_program_run(&run, said) == STATUS_OK;
 }
 
 #define RULE_COUNT(count)                                                                          \

@@ -1,5 +1,5 @@
-/* tests/unit/proxy/process/program_test.c · SPDX-License-Identifier: Apache-2.0 */
-#include "proxy/process/program.h"
+/* tests/unit/proxy/process/system_program_test.c · SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/process/system_program.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -19,37 +19,37 @@ enum { PATIENCE_MS = 10000 };
 /* Runs a line of sh. */
 static enum status run_line(const char *line, const char *input, int timeout_ms, char *said)
 {
-    const struct program_run run = {.words = {"sh", "-c", line},
-                                    .input = input,
-                                    .input_len = input != NULL ? strlen(input) : 0,
-                                    .timeout_ms = timeout_ms};
-    return program_run(&run, said);
+    const struct system_program_run run = {.words = {"sh", "-c", line},
+                                           .input = input,
+                                           .input_len = input != NULL ? strlen(input) : 0,
+                                           .timeout_ms = timeout_ms};
+    return system_program_run(&run, said);
 }
 
 static void check_said(const char *line, const char *input, const char *expected)
 {
-    char said[PROGRAM_SAID_BYTES];
+    char said[SYSTEM_PROGRAM_SAID_BYTES];
     assert_int_equal(run_line(line, input, PATIENCE_MS, said), STATUS_REFUSED);
     assert_string_equal(said, expected);
 }
 
 static void a_program_is_found_by_name_in_fixed_places(void **state)
 {
-    char path[PROGRAM_PATH_BYTES];
+    char path[SYSTEM_PROGRAM_PATH_BYTES];
     (void)state;
-    assert_true(program_find("sh", path));
+    assert_true(system_program_find("sh", path));
     assert_int_equal(path[0], '/');
-    assert_false(program_find("no-such-program-of-ours", path));
-    char said[PROGRAM_SAID_BYTES];
-    const struct program_run run = {.words = {"no-such-program-of-ours"},
-                                    .timeout_ms = PATIENCE_MS};
-    assert_int_equal(program_run(&run, said), STATUS_REFUSED);
+    assert_false(system_program_find("no-such-program-of-ours", path));
+    char said[SYSTEM_PROGRAM_SAID_BYTES];
+    const struct system_program_run run = {.words = {"no-such-program-of-ours"},
+                                           .timeout_ms = PATIENCE_MS};
+    assert_int_equal(system_program_run(&run, said), STATUS_REFUSED);
     assert_string_equal(said, "it is not installed");
 }
 
 static void its_end_is_told(void **state)
 {
-    char said[PROGRAM_SAID_BYTES];
+    char said[SYSTEM_PROGRAM_SAID_BYTES];
     (void)state;
     assert_int_equal(run_line("true", NULL, PATIENCE_MS, said), STATUS_OK);
     assert_int_equal(run_line("echo warning >&2", NULL, PATIENCE_MS, said), STATUS_OK);
@@ -62,13 +62,13 @@ static void its_end_is_told(void **state)
 
 static void what_it_says_is_bounded(void **state)
 {
-    char said[PROGRAM_SAID_BYTES];
+    char said[SYSTEM_PROGRAM_SAID_BYTES];
     (void)state;
     assert_int_equal(run_line("i=0; while [ $i -lt 20000 ]; do printf xxxxxxxxxx >&2; "
                               "i=$((i + 1)); done; exit 1",
                               NULL, PATIENCE_MS, said),
                      STATUS_REFUSED);
-    assert_int_equal(strlen(said), PROGRAM_SAID_BYTES - 1);
+    assert_int_equal(strlen(said), SYSTEM_PROGRAM_SAID_BYTES - 1);
 }
 
 static void it_reads_its_input(void **state)
@@ -106,7 +106,7 @@ static void it_inherits_nothing(void **state)
 
 static void it_is_not_waited_for_without_end(void **state)
 {
-    char said[PROGRAM_SAID_BYTES];
+    char said[SYSTEM_PROGRAM_SAID_BYTES];
     (void)state;
     uint64_t begun = clock_monotonic_us();
     assert_int_equal(run_line("exec sleep 60", NULL, 100, said), STATUS_REFUSED);
