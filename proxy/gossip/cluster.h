@@ -71,6 +71,9 @@ MUST_CHECK bool cluster_open_packet(struct cluster *cluster, struct peer *peer,
 
 /* ---- messages of streams ---- */
 
+/* False: the settings name a label, and this is another. */
+bool cluster_knows_label(const struct cluster *cluster, struct bytes label);
+
 /* Checks the label that comes first (without its header; empty: there was none). False: it is not
  * the one that the settings name. */
 MUST_CHECK bool cluster_take_label(struct cluster *cluster, enum cluster_direction direction,

@@ -43,22 +43,32 @@ static bool stays_in_map(struct cluster *cluster, struct peer *peer,
 
 /* ---- labels ---- */
 
+static bool is_last_seen(const struct cluster *cluster, struct bytes label)
+{
+    return label.len == cluster->label_len &&
+           (label.len == 0 || memcmp(label.at, cluster->label, label.len) == 0);
+}
+
+bool cluster_knows_label(const struct cluster *cluster, struct bytes label)
+{
+    return cluster->settings->label == NULL || is_last_seen(cluster, label);
+}
+
+/* Unless the settings name it, the label is the node's; that of others is authenticated with what
+ * it comes with, and the node's to judge. */
 bool cluster_take_label(struct cluster *cluster, enum cluster_direction direction,
                         struct bytes label)
 {
-    bool is_same = label.len == cluster->label_len &&
-                   (label.len == 0 || memcmp(label.at, cluster->label, label.len) == 0);
-    if (is_same) {
-        return true;
+    if (!cluster_knows_label(cluster, label)) {
+        return false;
     }
-    if (cluster->settings->label == NULL) {
-        if (direction == CLUSTER_OUT) {
+    if (direction == CLUSTER_OUT && !is_last_seen(cluster, label)) {
+        if (label.len > 0) {
             memcpy(cluster->label, label.at, label.len);
-            cluster->label_len = label.len;
         }
-        return true; /* of others it is authenticated, or the node's to judge */
+        cluster->label_len = label.len;
     }
-    return false;
+    return true;
 }
 
 static bool take_packet_label(struct cluster *cluster, struct peer *peer,
@@ -129,9 +139,7 @@ static enum gossip_refusal explain(const struct cluster *cluster, enum gossip_re
     if (is_plaintext(packet)) {
         return GOSSIP_PLAINTEXT;
     }
-    bool is_other_label = label.len != cluster->label_len ||
-                          (label.len > 0 && memcmp(label.at, cluster->label, label.len) != 0);
-    return refusal == GOSSIP_NO_KEY && is_other_label ? GOSSIP_OTHER_LABEL : refusal;
+    return refusal == GOSSIP_NO_KEY && !is_last_seen(cluster, label) ? GOSSIP_OTHER_LABEL : refusal;
 }
 
 static bool refuse_packet(struct cluster *cluster, struct peer *peer, enum gossip_refusal refusal,

@@ -94,6 +94,12 @@ static enum status find_label(struct parcel *parcel, struct peer *peer,
     if (at[1] == 0) {
         return refuse(parcel, peer, direction, GOSSIP_LABEL);
     }
+    if (parcel->len >= header_len &&
+        !cluster_knows_label(parcel->cluster,
+                             (struct bytes){at + GOSSIP_LABEL_HEAD_BYTES, at[1]})) {
+        (void)refuse(parcel, peer, direction, GOSSIP_OTHER_LABEL);
+        return STATUS_BROKEN; /* closed without a word, as the library does */
+    }
     if (parcel->len <= header_len) {
         return STATUS_AGAIN; /* what follows decides too */
     }

@@ -154,6 +154,7 @@ def test_every_file_that_the_readme_shows_is_accepted(run_sallyport, authority, 
     shown = [(marker.partition(": ")[2], text) for info, marker, text in blocks("README.md")
              if info == "yaml" and marker.startswith("file: ") and "wrong" not in marker]
     assert len(shown) >= 3
+    assert run_sallyport("keyring", "create", "cluster.keyring").returncode == 0
     for name, text in shown:
         (tmp_path / name).write_text(text)
         done = run_sallyport("check", "-c", name)
