@@ -16,6 +16,11 @@ static const char *name_of(const struct config_gossip *gossip)
     return gossip->name != NULL ? gossip->name : "?";
 }
 
+static const char *shown(const struct config_address *address)
+{
+    return address->text != NULL ? address->text : "?";
+}
+
 static bool has_port(const struct config_gossip *gossip, uint16_t port)
 {
     for (size_t i = 0; i < gossip->port_count; i++) {
@@ -95,7 +100,7 @@ static void validate_real_address(const struct config_address *address,
     if (address->kind != CONFIG_ADDRESS_IP4 || address->port == 0 || is_unspecified(address)) {
         problem_add(problems, &address->place,
                     "address: '%s' is not where a node can be reached; expected IPv4:PORT",
-                    address->text != NULL ? address->text : "?");
+                    shown(address));
     }
 }
 
@@ -119,7 +124,7 @@ static void validate_member(struct config_gossip *gossip, size_t number,
             problem_add(problems, &member->address.place,
                         "address: '%s' is that of the member at line %u as well; expected each "
                         "once",
-                        member->address.text, other->address.place.line);
+                        shown(&member->address), other->address.place.line);
             return;
         }
     }
@@ -233,7 +238,7 @@ static void validate_listener_address(const struct config_gossip *gossip,
     if (is_steered || address->port == gossip->own_port) {
         problem_add(problems, &address->place,
                     "'%s' is a port of gossip cluster '%s' at line %u; expected another port",
-                    address->text, name_of(gossip), gossip->place.line);
+                    shown(address), name_of(gossip), gossip->place.line);
     }
 }
 

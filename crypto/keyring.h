@@ -78,6 +78,6 @@ bool keyring_write(const struct keyring *ring, struct secret *text)
 
 /* The raw bytes of one key in base64 (as in `serf keygen`, or Mattermost's ClusterEncryptionKey),
  * space and ends of lines around it ignored; `key` is made here. False: it is not 16, 24 or 32
- * bytes in base64, or no memory. */
+ * bytes in base64, or no memory; `key` is then empty. */
 bool keyring_key_from_text(struct secret *key, struct bytes text)
     __attribute__((warn_unused_result));

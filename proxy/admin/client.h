@@ -10,7 +10,7 @@
 
 #include "proxy/base/status.h"
 
-enum { ADMIN_ANSWER_BYTES_MAX = 4 * 1024 * 1024 };
+enum { ADMIN_ANSWER_BYTES_MAX = 32 * 1024 * 1024 };
 
 /* Asks one thing. *answer is the line without its end, malloc'ed. SYS: errno; nobody is there when
  * it is ENOENT or ECONNREFUSED. BROKEN: no whole answer within the time. `stays`: takes the conn

@@ -136,6 +136,14 @@ static void act(struct admin_conn *conn, slice verb)
         answer_with(conn, events->on_status(events->self));
         return;
     }
+    if (slice_equal(verb, SLICE("posture"))) {
+        answer_with(conn, events->on_posture(events->self));
+        return;
+    }
+    if (slice_equal(verb, SLICE("keyrings"))) {
+        answer_with(conn, events->on_keyrings(events->self));
+        return;
+    }
     bool is_drain = slice_equal(verb, SLICE("drain"));
     if (is_drain || slice_equal(verb, SLICE("stop"))) {
         conn->stays = true;

@@ -18,7 +18,10 @@ struct admin_server;
 /* Called from the loop, never from inside an admin_server call. */
 struct admin_events {
     void *self;
-    char *(*on_status)(void *self); /* a line of JSON, malloc'ed; NULL: out of memory */
+    /* A line of JSON each, malloc'ed; NULL: out of memory. */
+    char *(*on_status)(void *self);
+    char *(*on_posture)(void *self);
+    char *(*on_keyrings)(void *self);
     void (*on_drain)(void *self);
     void (*on_stop)(void *self);
     /* Why there is no reload now, in one sentence. */

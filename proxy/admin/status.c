@@ -102,6 +102,18 @@ static json_t *notices_to_json(const struct instance_status *status)
     return array;
 }
 
+static json_t *gossip_to_json(const struct instance_status *status)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < status->gossip_count; i++) {
+        if (json_array_append_new(array, gossip_report_summary(&status->gossip[i])) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
 static const char *state_name(const struct instance_status *status)
 {
     if (status->is_draining) {
@@ -125,13 +137,53 @@ static bool put_all(json_t *object, const struct instance_status *status)
            put(object, "processes", children_to_json(status)) &&
            put(object, "listeners", listeners_to_json(status)) &&
            put(object, "certificates", certificates_to_json(status)) &&
+           put(object, "gossip", gossip_to_json(status)) &&
            put(object, "notices", notices_to_json(status));
+}
+
+/* Takes the object. */
+static char *dump(json_t *object)
+{
+    char *text = object == NULL ? NULL : json_dumps(object, JSON_COMPACT);
+    json_decref(object);
+    return text;
+}
+
+char *instance_posture_to_json(const struct posture *posture, const struct gossip_facts *gossip,
+                               size_t gossip_count)
+{
+    json_t *object = posture_to_json(posture);
+    json_t *strangers = json_array();
+    bool is_put = put(object, "strangers", strangers);
+    for (size_t i = 0; i < gossip_count && is_put; i++) {
+        is_put =
+            gossip_report_peers(&gossip[i], posture, json_object_get(object, "hops"), strangers);
+    }
+    if (!is_put) {
+        json_decref(object);
+        return NULL;
+    }
+    return dump(object);
+}
+
+char *instance_keyrings_to_json(const struct gossip_facts *gossip, size_t gossip_count)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < gossip_count; i++) {
+        if (json_array_append_new(array, gossip_report_keyring(&gossip[i])) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    }
+    return dump(json_pack("{s:o}", "gossip", array));
 }
 
 char *instance_status_to_json(const struct instance_status *status)
 {
     json_t *object = json_object();
-    char *text = put_all(object, status) ? json_dumps(object, JSON_COMPACT) : NULL;
-    json_decref(object);
-    return text;
+    if (!put_all(object, status)) {
+        json_decref(object);
+        return NULL;
+    }
+    return dump(object);
 }

@@ -12,9 +12,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "proxy/admin/gossip_report.h"
 #include "proxy/relay/counters.h"
 
-/* A worker or the keyholder. */
+/* A worker, the keyholder or a gossip process. */
 struct status_child {
     const char *role;
     pid_t pid; /* -1: not running at the moment */
@@ -51,9 +52,17 @@ struct instance_status {
     size_t listener_count;
     const struct status_certificate *certificates;
     size_t certificate_count;
+    const struct gossip_facts *gossip;
+    size_t gossip_count;
     const char *const *notices;
     size_t notice_count;
 };
 
 /* One line of JSON, malloc'ed; NULL: out of memory. */
 char *instance_status_to_json(const struct instance_status *status);
+
+/* The answers to `posture` (which adds to the posture what was seen of gossip's peers) and to
+ * `keyrings`, in the same form. */
+char *instance_posture_to_json(const struct posture *posture, const struct gossip_facts *gossip,
+                               size_t gossip_count);
+char *instance_keyrings_to_json(const struct gossip_facts *gossip, size_t gossip_count);

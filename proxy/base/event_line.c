@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proxy/base/clock.h"
+#include "proxy/base/escape.h"
 
 enum { LINE_RESERVE = 8 }; /* for the end of a cut line: `..."}\n` */
 
@@ -42,68 +43,18 @@ static void close_with(struct event_line *line, const char *end)
     line->len += len;
 }
 
-/* The number of bytes of the well-formed UTF-8 sequence at `at` (RFC 3629 §4), or 0. */
-static size_t utf8_len(const unsigned char *at, size_t left)
-{
-    if (at[0] < 0x80) {
-        return 1;
-    }
-    size_t len = at[0] >= 0xc2 && at[0] <= 0xdf   ? 2
-                 : at[0] >= 0xe0 && at[0] <= 0xef ? 3
-                 : at[0] >= 0xf0 && at[0] <= 0xf4 ? 4
-                                                  : 0;
-    if (len == 0 || len > left) {
-        return 0;
-    }
-    unsigned char low = at[0] == 0xe0 ? 0xa0 : at[0] == 0xf0 ? 0x90 : 0x80;
-    unsigned char high = at[0] == 0xed ? 0x9f : at[0] == 0xf4 ? 0x8f : 0xbf;
-    if (at[1] < low || at[1] > high) {
-        return 0;
-    }
-    for (size_t i = 2; i < len; i++) {
-        if ((at[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    return len;
-}
-
-/* One character, as it is or escaped; returns how many bytes of the input it was. Bytes that are
- * not UTF-8 become U+FFFD in JSON, which has no other way to hold them, and \xNN in text. */
-static size_t add_escaped(struct event_line *line, const unsigned char *at, size_t left,
-                          bool is_json)
-{
-    char escape[16];
-    size_t len = utf8_len(at, left);
-    if (len == 0) {
-        (void)snprintf(escape, sizeof(escape), is_json ? "\\ufffd" : "\\x%02x", at[0]);
-        add_text(line, escape);
-        return 1;
-    }
-    if (at[0] == '"' || at[0] == '\\') {
-        escape[0] = '\\';
-        escape[1] = (char)at[0];
-        add_bytes(line, escape, 2);
-        return 1;
-    }
-    /* C1 controls (U+0080..U+009F) steer terminals as C0 controls do. */
-    bool is_c1 = at[0] == 0xc2 && at[1] < 0xa0;
-    if (at[0] < 0x20 || at[0] == 0x7f || is_c1) {
-        (void)snprintf(escape, sizeof(escape), is_json ? "\\u%04x" : "\\x%02x",
-                       is_c1 ? at[1] : at[0]);
-        add_text(line, escape);
-        return len;
-    }
-    add_bytes(line, (const char *)at, len);
-    return len;
-}
-
 static void add_quoted(struct event_line *line, slice text, bool is_json)
 {
     add_bytes(line, "\"", 1);
-    const unsigned char *at = (const unsigned char *)text.at;
-    for (size_t i = 0; i < text.len && !line->is_cut;) {
-        i += add_escaped(line, at + i, text.len - i, is_json);
+    while (text.len > 0 && !line->is_cut) {
+        char room[ESCAPE_BYTES_MAX];
+        struct escape_piece piece = escape_next(text, is_json ? ESCAPE_JSON : ESCAPE_TEXT, room);
+        bool fits = piece.bytes.len <= room_of(line);
+        if (!fits && piece.is_plain) {
+            add_bytes(line, piece.bytes.at, room_of(line));
+        }
+        add_bytes(line, piece.bytes.at, piece.bytes.len); /* or notes the cut */
+        text = slice_from(text, piece.taken);
     }
     if (line->is_cut) {
         close_with(line, "...\"");

@@ -34,6 +34,8 @@ int command_check(int argc, char **argv);
 int command_config(int argc, char **argv);
 int command_cert(int argc, char **argv);
 int command_gossip(int argc, char **argv);
+int command_posture(int argc, char **argv);
+int command_keyring(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_wait(int argc, char **argv);
 int command_drain(int argc, char **argv);

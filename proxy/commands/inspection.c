@@ -8,10 +8,12 @@
 
 #include "crypto/certificate.h"
 #include "crypto/error.h"
+#include "crypto/keyring.h"
 #include "crypto/ocsp.h"
 #include "crypto/private_key.h"
 #include "crypto/secret.h"
 #include "crypto/trust.h"
+#include "proxy/process/keyring_check.h"
 #include "proxy/process/public_file.h"
 #include "proxy/process/snapshot.h"
 
@@ -289,6 +291,56 @@ static void inspect_all_trust(const struct config *config, const struct source *
     }
 }
 
+/* ---- keys of gossip ---- */
+
+/* `name` is that of the file or of the variable. */
+static void inspect_ring(struct inspection *inspection, size_t cluster, struct bytes text,
+                         const char *name, const struct place *place, struct problem_list *problems)
+{
+    struct crypto_error error = {{0}};
+    struct keyring *ring = keyring_parse(text, &error);
+    if (ring == NULL) {
+        problem_add(problems, place, "%s: %s", name, error.text);
+        return;
+    }
+    keyring_facts(ring, cluster, &inspection->gossip[inspection->gossip_count++]);
+    keyring_free(ring);
+}
+
+static void inspect_gossip(struct inspection *inspection, const struct config *config,
+                           size_t cluster, const struct source *source,
+                           struct problem_list *problems)
+{
+    const struct config_gossip *gossip = &config->gossip[cluster];
+    const struct config_secret *key = &gossip->key;
+    if (gossip->keyring.path == NULL && key->kind == CONFIG_SECRET_ENVIRONMENT) {
+        const char *value = getenv(key->value);
+        if (value == NULL) {
+            problem_add(problems, &key->place, "the environment variable %s is not set",
+                        key->value);
+            return;
+        }
+        struct bytes text = {(const uint8_t *)value, strlen(value)};
+        inspect_ring(inspection, cluster, text, key->value, &key->place, problems);
+        return;
+    }
+    bool is_ring = gossip->keyring.path != NULL;
+    const char *path = is_ring ? gossip->keyring.path : key->value;
+    const struct place *place = is_ring ? &gossip->keyring.place : &key->place;
+    if (source_look(source, path) == SOURCE_MISSING) {
+        problem_add(problems, place,
+                    "%s does not exist; expected a keyring, such as `sallyport keyring create` "
+                    "makes",
+                    path);
+        return;
+    }
+    struct file file;
+    if (file_read(&file, source, path, place, KEYRING_TEXT_BYTES_MAX, problems)) {
+        inspect_ring(inspection, cluster, file_bytes(&file), path, place, problems);
+        file_fini(&file);
+    }
+}
+
 /* ---- all ---- */
 
 bool inspection_make(struct inspection *inspection, const struct config *config,
@@ -298,7 +350,9 @@ bool inspection_make(struct inspection *inspection, const struct config *config,
     inspection->facts = calloc(config->certificate_count + 1, sizeof(*inspection->facts));
     inspection->certificates =
         calloc(config->certificate_count + 1, sizeof(*inspection->certificates));
-    if (inspection->facts == NULL || inspection->certificates == NULL) {
+    inspection->gossip = calloc(config->gossip_count + 1, sizeof(*inspection->gossip));
+    if (inspection->facts == NULL || inspection->certificates == NULL ||
+        inspection->gossip == NULL) {
         inspection_fini(inspection);
         return false;
     }
@@ -306,6 +360,9 @@ bool inspection_make(struct inspection *inspection, const struct config *config,
         inspect_certificate(inspection, config, i, source, problems);
     }
     inspect_all_trust(config, source, problems);
+    for (size_t i = 0; i < config->gossip_count; i++) {
+        inspect_gossip(inspection, config, i, source, problems);
+    }
     return true;
 }
 
@@ -313,5 +370,6 @@ void inspection_fini(struct inspection *inspection)
 {
     free(inspection->facts);
     free(inspection->certificates);
+    free(inspection->gossip);
     *inspection = (struct inspection){0};
 }

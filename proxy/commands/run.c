@@ -81,7 +81,7 @@ static void tell_posture(const void *self, struct log *log)
 
 static void gather_notices(struct run *run)
 {
-    if (!tls_policy_is_post_quantum()) {
+    if (run->preparation.config->listener_count > 0 && !tls_policy_is_post_quantum()) {
         run->notices[run->notice_count++] =
             "this OpenSSL has no X25519MLKEM768: key exchange is not post-quantum (OpenSSL 3.5 "
             "has it)";
@@ -99,6 +99,8 @@ static enum command_exit run_master(struct run *run, uint64_t begun_us)
         .hops = preparation->posture->count,
         .violations = preparation->posture->violations,
         .waived = preparation->posture->waived,
+        .facts = preparation->inspection.facts,
+        .fact_count = preparation->inspection.fact_count,
         .certificates = preparation->inspection.certificates,
         .certificate_count = preparation->inspection.fact_count,
         .notices = run->notices,

@@ -71,6 +71,47 @@ static void print_policy(const json_t *status)
                  is_report ? "; violations are reported and not refused" : "");
 }
 
+static void print_listeners(const json_t *listeners)
+{
+    size_t i = 0;
+    const json_t *row = NULL;
+    (void)printf("%s", json_array_size(listeners) > 0 ? "listeners\n" : "");
+    json_array_foreach(listeners, i, row)
+    {
+        (void)printf("  %-10s %s\n", text_of(row, "name"), text_of(row, "address"));
+    }
+}
+
+static void print_certificates(const json_t *certificates)
+{
+    size_t i = 0;
+    const json_t *row = NULL;
+    (void)printf("%s", json_array_size(certificates) > 0 ? "certificates\n" : "");
+    json_array_foreach(certificates, i, row)
+    {
+        (void)printf("  %-10s until %s (%lld days)  %s\n", text_of(row, "name"),
+                     text_of(row, "expires"), number_of(row, "days_left"), text_of(row, "file"));
+    }
+}
+
+static void print_gossip(const json_t *clusters)
+{
+    size_t i = 0;
+    const json_t *row = NULL;
+    (void)printf("%s", json_array_size(clusters) > 0 ? "gossip\n" : "");
+    json_array_foreach(clusters, i, row)
+    {
+        (void)printf("  %-10s %s, %lld peer%s, %lld stranger%s   sealed %lld  opened %lld  refused "
+                     "%lld  replayed %lld  in clear %lld in, %lld out\n",
+                     text_of(row, "name"), text_of(row, "mode"), number_of(row, "peers"),
+                     plural(number_of(row, "peers")), number_of(row, "strangers"),
+                     plural(number_of(row, "strangers")), number_of(row, "sealed"),
+                     number_of(row, "opened"), number_of(row, "refused"),
+                     number_of(row, "replayed"), number_of(row, "clear_in"),
+                     number_of(row, "clear_out"));
+    }
+}
+
 static void print_status(const json_t *status)
 {
     size_t i = 0;
@@ -85,17 +126,9 @@ static void print_status(const json_t *status)
     {
         print_process(row);
     }
-    (void)printf("listeners\n");
-    json_array_foreach(json_object_get(status, "listeners"), i, row)
-    {
-        (void)printf("  %-10s %s\n", text_of(row, "name"), text_of(row, "address"));
-    }
-    (void)printf("certificates\n");
-    json_array_foreach(json_object_get(status, "certificates"), i, row)
-    {
-        (void)printf("  %-10s until %s (%lld days)  %s\n", text_of(row, "name"),
-                     text_of(row, "expires"), number_of(row, "days_left"), text_of(row, "file"));
-    }
+    print_listeners(json_object_get(status, "listeners"));
+    print_certificates(json_object_get(status, "certificates"));
+    print_gossip(json_object_get(status, "gossip"));
     json_array_foreach(json_object_get(status, "notices"), i, row)
     {
         (void)printf("notice: %s\n", json_string_value(row));

@@ -398,7 +398,7 @@ struct conversation *conversation_open(struct cluster *cluster,
     conversation->source = start->source;
     conversation->destination = start->destination;
     conversation->bind_to = start->bind_to;
-    conversation->peer = is_out ? start->destination : start->source;
+    conversation->peer = start->peer;
     conversation->is_proven = is_out;
     init_parcels(conversation, start->held);
     if (stream_adopt(&conversation->near, cluster->loop, start->descriptor, &NEAR_EVENTS,

@@ -67,7 +67,8 @@ struct conversation_start {
     struct endpoint source;
     struct endpoint destination;
     struct endpoint bind_to;
-    size_t *held; /* bytes that all parcels hold */
+    struct endpoint peer; /* under which it is accounted for */
+    size_t *held;         /* bytes that all parcels hold */
     struct conversation_calls calls;
 };
 

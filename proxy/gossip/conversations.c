@@ -69,7 +69,12 @@ static bool find_transparent(const struct gate *gate, struct conversation_start 
     }
     if (start->direction == CLUSTER_OUT) {
         start->bind_to = start->source;
+        start->peer = start->destination;
+        return true;
     }
+    /* From whatever port it has dialled: it most likely gossips on the same one as our node. */
+    start->peer = start->source;
+    start->peer.port = start->destination.port;
     return true;
 }
 
@@ -80,12 +85,16 @@ static bool find_relay(const struct gate *gate, struct conversation_start *start
     if (start->direction == CLUSTER_OUT) {
         endpoint_from_config(&start->destination, &gate->socket->member->address);
         endpoint_from_config(&start->bind_to, &cluster->settings->node.address);
+        start->peer = start->destination;
         return true;
     }
+    const struct config_gossip_peer *member = cluster_member_at(cluster, &start->source);
     endpoint_from_config(&start->destination, &cluster->settings->node.stand_in);
-    if (cluster_member_at(cluster, &start->source) != NULL) {
+    if (member != NULL) {
+        endpoint_from_config(&start->peer, &member->address);
         return true;
     }
+    start->peer = start->source;
     cluster_tick(cluster);
     struct peer *peer = peer_table_get_by_ip(cluster->peers, &start->source, cluster->now_s);
     return cluster_complain(cluster, peer, CLUSTER_IN, "tcp", PEER_UNMAPPED,
@@ -113,9 +122,9 @@ static void refuse_for_room(struct conversations *conversations,
     struct cluster *cluster = conversations->cluster;
     cluster_tick(cluster);
     bool is_out = start->direction == CLUSTER_OUT;
-    struct peer *peer =
-        is_out ? peer_table_get(cluster->peers, &start->destination, true, cluster->now_s)
-               : peer_table_get_by_ip(cluster->peers, &start->source, cluster->now_s);
+    struct peer *peer = is_out
+                            ? peer_table_get(cluster->peers, &start->peer, true, cluster->now_s)
+                            : peer_table_get_by_ip(cluster->peers, &start->source, cluster->now_s);
     (void)cluster_complain(cluster, peer, start->direction, "tcp", PEER_NO_ROOM,
                            "too many connections at once");
     (void)close(start->descriptor);

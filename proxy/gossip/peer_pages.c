@@ -1,5 +1,5 @@
-/* proxy/gossip/peer_pages.c: the shared file behind a peer table · SPDX-License-Identifier:
- * Apache-2.0 */
+/* proxy/gossip/peer_pages.c: the shared file of peer_table.h · SPDX-License-Identifier: Apache-2.0
+ */
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>

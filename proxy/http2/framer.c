@@ -225,8 +225,12 @@ static int on_frame(nghttp2_session *library, const nghttp2_frame *frame, void *
             meter_charge_reset(&framer->meter);
         }
         break;
+    case NGHTTP2_WINDOW_UPDATE:
+        crumbs_window_opened(framer, frame->hd.stream_id);
+        break;
     case NGHTTP2_SETTINGS:
         if (!is_ack) {
+            crumbs_settings_came(framer);
             framer->role->on_settings(framer);
         }
         break;
@@ -266,6 +270,7 @@ static int on_stream_close(nghttp2_session *library, int32_t id, uint32_t code, 
     if (lane != NULL) {
         lane->is_closed = true;
         lane->code = code;
+        crumbs_forget(lane);
         lane_note(lane, LANE_CLOSED);
     }
     return 0;
@@ -341,9 +346,7 @@ static int frame_data(nghttp2_session *library, nghttp2_frame *frame, const uint
     if (len > 0) {
         bool is_crumb = len < H2_CRUMB_BYTES && len < body_bytes(lane->out).len;
         body_take(lane->out, len);
-        if (!is_crumb) {
-            meter_pay(&framer->meter);
-        }
+        meter_pay(&framer->meter, is_crumb ? len : H2_CRUMB_BYTES);
         lane_note(lane, LANE_TOOK);
     }
     return 0;
@@ -358,7 +361,7 @@ static ssize_t frame_limit(nghttp2_session *library, uint8_t type, int32_t id, i
     (void)self;
     int32_t window = conn_window < stream_window ? conn_window : stream_window;
     uint32_t most = frame_max < H2_DATA_BYTES ? frame_max : H2_DATA_BYTES;
-    return window < (int32_t)most ? window : (ssize_t)most;
+    return crumbs_frame_limit(window, (int32_t)most);
 }
 
 /* Lets the library make frames until enough are gathered. False: it cannot go on. */
@@ -649,6 +652,7 @@ enum status framer_init(struct framer *framer, struct stream *stream,
     framer->post_read = (struct loop_post){.run = read_all, .self = framer};
     list_init(&framer->lanes);
     list_init(&framer->ready);
+    crumbs_init(&framer->crumbs);
     meter_init(&framer->meter, start->is_server, framer->read_at_ms);
     if (start->is_server) {
         meter_watch_content(&framer->meter, is_closed, framer);
@@ -672,6 +676,7 @@ struct stream *framer_take_stream(struct framer *framer)
     struct stream *stream = framer->stream;
     framer->stream = NULL;
     framer->is_over = true;
+    crumbs_fini(&framer->crumbs);
     loop_unpost(&framer->post_flush);
     loop_unpost(&framer->post_read);
     buffer_clear(&framer->out, loop_buffer_pool(framer->loop));

@@ -20,6 +20,7 @@
 
 #include "proxy/http/codec.h"
 #include "proxy/http2/block.h"
+#include "proxy/http2/crumbs.h"
 #include "proxy/http2/lane.h"
 #include "proxy/http2/memory.h"
 #include "proxy/http2/meter.h"
@@ -64,6 +65,7 @@ struct framer {
     struct list ready;
     size_t lane_count;
     struct buffer out;
+    struct crumbs crumbs;
     struct body_budget budget; /* of what is to be sent; limit 0: none */
     int32_t *reset_ids;        /* a ring of the last streams that we reset; NULL: none yet */
     unsigned reset_next;

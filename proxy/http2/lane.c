@@ -44,7 +44,6 @@ void lane_receive_into(struct lane *lane, struct body *body, const struct framin
     lane->has_length = framing->kind == FRAMING_LENGTH || framing->kind == FRAMING_NONE;
     lane->length = framing->kind == FRAMING_LENGTH ? framing->length : 0;
     lane->limit = limit;
-    lane->is_grpc = message_is_grpc(lane->exchange->request);
     body_attach_producer(body, on_room, lane);
 }
 
@@ -240,6 +239,9 @@ static ssize_t read_data(nghttp2_session *library, int32_t id, uint8_t *at, size
         return NGHTTP2_ERR_PAUSE;
     }
     size_t len = held < room ? held : room;
+    if (crumbs_keep(lane, len)) {
+        return NGHTTP2_ERR_DEFERRED;
+    }
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (len == held && body->state == BODY_ENDED) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -265,6 +267,7 @@ struct exchange *lane_let_go(struct lane *lane)
     struct exchange *exchange = lane->exchange;
     struct framer *framer = lane->framer;
     lane->exchange = NULL;
+    crumbs_forget(lane);
     if (lane->in != NULL) {
         body_detach_producer(lane->in);
         lane->in = NULL;

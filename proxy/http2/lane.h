@@ -21,6 +21,7 @@
 
 #include "proxy/base/list.h"
 #include "proxy/http/exchange.h"
+#include "proxy/http2/crumbs.h"
 #include "proxy/http2/grpc.h"
 #include "proxy/http2/stash.h"
 #include "proxy/net/timer.h"
@@ -38,7 +39,7 @@ enum lane_news {
 };
 
 /* Fields private to lane.c and framer.c, but for exchange, id, fault, code, has_head, is_in_ended,
- * is_begun, is_sent and is_closed, which codecs read. */
+ * is_begun, is_sent and is_closed, which codecs read, and is_grpc, which they set. */
 struct lane {
     struct list_link link; /* in its framer */
     struct list_link ready;
@@ -57,7 +58,7 @@ struct lane {
     bool has_length;  /* Content-Length was given */
     uint64_t length;
     uint64_t limit; /* of content, or with gRPC of each message; 0: none */
-    bool is_grpc;
+    bool is_grpc;   /* before lane_receive_into */
     struct grpc_messages messages;
     uint64_t received; /* content, so far */
     uint64_t credited; /* of it, given back to the peer's window */
@@ -66,7 +67,8 @@ struct lane {
 
     struct body *out;
     bool is_deferred; /* the library waits to be told of more */
-    bool is_begun;    /* our head was framed: until then the peer knows nothing of the stream */
+    struct lane_crumbs crumbs;
+    bool is_begun; /* our head was framed: until then the peer knows nothing of the stream */
     bool is_sent;
     bool is_closed; /* the library knows the stream no more */
     struct loop_post post_reap;

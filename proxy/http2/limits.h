@@ -16,19 +16,26 @@ enum {
     H2_PATIENCE = 2000,
     /* Given back each second: a client that pings ten times a second never runs out. */
     H2_PATIENCE_PER_S = 100,
-    /* A frame that carries something pays for the WINDOW_UPDATE of its stream and of its conn, and
-     * for those of a crumb beside it: a client that gives back each frame's bytes one by one gets
-     * as many crumbs as frames after a while. */
-    H2_USEFUL_FRAME_PAYS = 4,
-    /* A frame of ours that is shorter than this, though there was more to send, is what a window
-     * opened by crumbs lets through: the WINDOW_UPDATE behind it cost more than it moved. */
+    /* A frame that carries something pays for what its peer has to say beside it, as the PINGs that
+     * measure a path. */
+    H2_USEFUL_FRAME_PAYS = 2,
+    /* WINDOW_UPDATE frames that answer content of ours cost nothing: one for its stream, one for
+     * the conn. */
+    H2_UPDATES_A_FRAME = 2,
+    /* They may all come at once: a response that came in pieces of a byte, heard by a client that
+     * has slept meanwhile, has as many frames as its window has bytes. */
+    H2_UPDATES_MAX = 2 * 64 * 1024,
+    /* A frame of ours that is shorter than this, though there was more to send, is all that a
+     * window lets through: the WINDOW_UPDATE behind it costs more than it moves. Such frames pay
+     * together what one of this size does; a peer whose windows are below half of it cannot go on
+     * for long. */
     H2_CRUMB_BYTES = 256,
     /* SETTINGS change all streams and must be acknowledged; one or two are sent in a conn's life.
      */
     H2_SETTINGS_COST = 50,
     H2_FRAME_COST = 1,
     /* A reset costs us an exchange that began and a backend's work, not only a frame (Rapid Reset,
-     * CVE-2023-44487): with these, some 280 at once and then 14 a second pass for ever. */
+     * CVE-2023-44487): with these, some 220 at once and then 11 a second pass for ever. */
     H2_RESET_COST = 10,
 
     /* ---- header blocks ---- */
@@ -68,6 +75,11 @@ enum {
 
     /* Payload of a DATA frame that fills one TLS record together with its header. */
     H2_DATA_BYTES = 16 * 1024 - 9,
+    /* A frame that a window makes shorter than this is kept back (crumbs.h): sixteen of them are
+     * the smallest window that a conn has, and their headers less than half a per cent. */
+    H2_WHOLE_BYTES = 4 * 1024,
+    /* For how long: RFC 9293 §3.8.6.2.1 has 0.1 to 1 second. */
+    H2_KEPT_MS = 100,
     /* Frames gather up to here before they go to the stream: four records. */
     H2_GATHER_BYTES = 64 * 1024,
 

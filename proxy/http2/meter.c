@@ -14,6 +14,7 @@ enum frame_type {
     TYPE_DATA = 0,
     TYPE_HEADERS = 1,
     TYPE_SETTINGS = 4,
+    TYPE_WINDOW_UPDATE = 8,
     TYPE_CONTINUATION = 9,
 };
 enum frame_flag { FLAG_END_STREAM = 1, FLAG_END_HEADERS = 4, FLAG_PADDED = 8 };
@@ -105,6 +106,15 @@ static enum fault_code judge_block(struct meter *meter, const struct frame *fram
     return meter->continuations > H2_CONTINUATIONS_MAX ? FAULT_H2_FLOOD : FAULT_NONE;
 }
 
+static void judge_update(struct meter *meter)
+{
+    if (meter->updates_due > 0) {
+        meter->updates_due--;
+    } else {
+        charge(meter, H2_FRAME_COST);
+    }
+}
+
 static enum fault_code judge(struct meter *meter)
 {
     struct frame frame = read_header(meter->head);
@@ -119,6 +129,9 @@ static enum fault_code judge(struct meter *meter)
         break;
     case TYPE_SETTINGS:
         charge(meter, H2_SETTINGS_COST);
+        break;
+    case TYPE_WINDOW_UPDATE:
+        judge_update(meter);
         break;
     default:
         charge(meter, H2_FRAME_COST);
@@ -177,9 +190,17 @@ enum fault_code meter_take(struct meter *meter, slice bytes, uint64_t now_ms)
     return FAULT_NONE;
 }
 
-void meter_pay(struct meter *meter)
+void meter_pay(struct meter *meter, size_t worth)
 {
+    meter->crumb_bytes += (uint32_t)worth;
+    if (meter->crumb_bytes < H2_CRUMB_BYTES) {
+        return;
+    }
+    meter->crumb_bytes -= H2_CRUMB_BYTES;
     pay(meter, H2_USEFUL_FRAME_PAYS);
+    if (meter->updates_due < H2_UPDATES_MAX) {
+        meter->updates_due += H2_UPDATES_A_FRAME;
+    }
 }
 
 void meter_charge_reset(struct meter *meter)

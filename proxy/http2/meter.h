@@ -4,6 +4,8 @@
  * with a peer whose frames are mostly of no use: PING, SETTINGS, PRIORITY, RST_STREAM, unknown
  * types, empty DATA and CONTINUATION. The library is happy to process any number of them.
  *
+ * A WINDOW_UPDATE is of use as the answer to content that we sent, and of none without it.
+ *
  * Patience is a number that useless frames use up, that useful ones (content, new requests,
  * content that we send) and time give back, and that is never more than it was at the start.
  *
@@ -33,7 +35,9 @@ struct meter {
     uint32_t continuations; /* of this block */
     uint32_t last_stream;   /* the highest id of a HEADERS frame */
     int32_t patience;
-    uint64_t paid_at_ms; /* when time last gave some back */
+    uint32_t crumb_bytes; /* sent, and not yet enough to pay */
+    uint32_t updates_due; /* WINDOW_UPDATE frames that answer content of ours */
+    uint64_t paid_at_ms;  /* when time last gave some back */
     meter_is_closed *is_closed;
     const void *is_closed_self;
 };
@@ -48,8 +52,8 @@ void meter_watch_content(struct meter *meter, meter_is_closed *is_closed, const 
  * a stream that has ended: the conn must end. */
 MUST_CHECK enum fault_code meter_take(struct meter *meter, slice bytes, uint64_t now_ms);
 
-/* A frame with content was sent. */
-void meter_pay(struct meter *meter);
+/* A frame with content was sent. `worth`: its bytes if it is a crumb, else H2_CRUMB_BYTES. */
+void meter_pay(struct meter *meter, size_t worth);
 
 /* An exchange was ended by a reset, the peer's or one that its frames made us send. */
 void meter_charge_reset(struct meter *meter);

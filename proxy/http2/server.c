@@ -11,11 +11,6 @@
 #include "proxy/http2/limits.h"
 #include "proxy/http2/server_state.h"
 
-static struct http2_server *server_of_framer(struct framer *framer)
-{
-    return LIST_OBJECT(framer, struct http2_server, framer);
-}
-
 /* ---- the end of the conn ---- */
 
 static void reap(void *self)
@@ -52,7 +47,7 @@ static void end_server(struct http2_server *server, enum ending how, enum fault_
 /* A client that closes a quiet conn has done nothing wrong. */
 static void on_over(struct framer *framer, enum fault_code fault)
 {
-    struct http2_server *server = server_of_framer(framer);
+    struct http2_server *server = http2_server_of_framer(framer);
     bool is_peers_end = fault == FAULT_CLIENT_GONE || fault == FAULT_CLIENT_RESET;
     bool was_quiet = framer->lane_count == 0 && !framer->meter.in_block && server->is_greeted;
     if (is_peers_end && stream_failure(framer->stream) == STREAM_RECORD_REFUSED) {
@@ -111,7 +106,7 @@ static const struct server_codec_calls codec_calls = {
 
 static void on_pong(struct framer *framer)
 {
-    say_last(server_of_framer(framer));
+    say_last(http2_server_of_framer(framer));
 }
 
 static void on_goaway(struct framer *framer)
@@ -121,7 +116,7 @@ static void on_goaway(struct framer *framer)
 
 static void on_settings(struct framer *framer)
 {
-    server_of_framer(framer)->is_greeted = true;
+    http2_server_of_framer(framer)->is_greeted = true;
 }
 
 /* ---- deadlines of the conn: a function of its state ---- */
@@ -217,7 +212,7 @@ void http2_server_arm(struct http2_server *server)
 /* A deadline that runs is not put off by bytes, only by what they make of the conn. */
 static void on_read(struct framer *framer)
 {
-    struct http2_server *server = server_of_framer(framer);
+    struct http2_server *server = http2_server_of_framer(framer);
     enum wait wait = wait_of(server);
     bool is_other_block = wait == WAIT_BLOCK && server->wait_stream != framer->meter.last_stream;
     if (wait != server->wait || is_other_block) {

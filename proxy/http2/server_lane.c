@@ -18,11 +18,6 @@ enum { SLOW_CHECKS_MAX = 3 };
 
 static void arm_lane(struct server_lane *served);
 
-static struct http2_server *server_of_framer(struct framer *framer)
-{
-    return LIST_OBJECT(framer, struct http2_server, framer);
-}
-
 static struct server_lane *served_of(struct lane *lane)
 {
     return LIST_OBJECT(lane, struct server_lane, lane);
@@ -95,8 +90,7 @@ static bool waits_for_body(const struct server_lane *served)
 
 static bool is_rated(const struct server_lane *served)
 {
-    const struct message *request = served->lane.exchange->request;
-    return !served->is_tunnel && !message_is_grpc(request);
+    return !served->is_tunnel && !served->lane.is_grpc;
 }
 
 static void refuse(struct server_lane *served, enum fault_code fault)
@@ -107,13 +101,14 @@ static void refuse(struct server_lane *served, enum fault_code fault)
     exchange->driver->on_bad_request(exchange, fault);
 }
 
-/* What the client takes of the conn goes to other streams, and there is no more of it. */
+/* What the client takes of the conn goes to other streams, and what there is of it is too little
+ * to be used. */
 static bool waits_for_others(const struct server_lane *served, uint64_t acknowledged,
                              uint64_t least)
 {
     const struct framer *framer = served->lane.framer;
     bool is_full = stream_is_stalled(framer->stream) ||
-                   nghttp2_session_get_remote_window_size(framer->library) <= 0;
+                   nghttp2_session_get_remote_window_size(framer->library) < H2_WHOLE_BYTES;
     return is_full && acknowledged - served->rate_acknowledged >= least;
 }
 
@@ -161,7 +156,7 @@ static const struct responder_calls responder_calls;
 
 struct lane *server_lane_open(struct framer *framer, int32_t id)
 {
-    struct http2_server *server = server_of_framer(framer);
+    struct http2_server *server = http2_server_of_framer(framer);
     struct pool *pool = loop_small_pool(framer->loop);
     struct server_lane *served = pool_take(pool, sizeof(*served));
     if (served == NULL) {
@@ -214,6 +209,7 @@ void server_lane_parse_head(struct lane *lane, struct block *block, bool is_last
     }
     if (lane->fault == FAULT_NONE) {
         bool is_tunnel = request->upgrade.len > 0;
+        lane->is_grpc = message_is_grpc(request);
         const struct framing tunnel = {.kind = FRAMING_TUNNEL};
         lane_receive_into(lane, &lane->exchange->request_body,
                           is_tunnel ? &tunnel : &request->framing,

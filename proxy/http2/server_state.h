@@ -57,6 +57,11 @@ struct server_lane {
     struct deadline deadline;
 };
 
+static inline struct http2_server *http2_server_of_framer(struct framer *framer)
+{
+    return LIST_OBJECT(framer, struct http2_server, framer);
+}
+
 /* ---- server.c ---- */
 
 /* Sets the deadline that the conn's state asks for. */

@@ -43,12 +43,12 @@ enum {
     X(STAPLE,      MASTER, 1, 1,                       0, 0)    /* sealed OCSP response; number: certificate */ \
     X(LOG,         MASTER, 1, 1,                       0, 0)    /* the log file, opened again */ \
     X(ASK,         MASTER, 1, 1,                       0, 2048) /* to a fetcher: sealed OCSP request; payload: URL */ \
-    X(KEYRING,     MASTER, 1, 1,                       0, 0)    /* to a gossip process: its sealed keyring */ \
     X(READY,       CHILD,  0, 0,                       0, 0)    \
     X(FAILED,      CHILD,  0, 0,                       1, 1024) /* why, in one sentence */ \
     X(DRAINED,     CHILD,  0, 0,                       0, 0)    \
     X(NEED_KEYS,   CHILD,  0, 0,                       0, 0)    /* number: which channel to the keyholder ended */ \
-    X(ANSWER,      CHILD,  1, 1,                       0, 0)    /* a fetcher's sealed response */
+    X(ANSWER,      CHILD,  1, 1,                       0, 0)    /* a fetcher's sealed response */ \
+    X(KEYRING,     MASTER, 1, 1,                       0, 0)    /* to a gossip process: its sealed keyring */
 /* clang-format on */
 
 #define CHANNEL_ENUM(kind, from, fewest, most, shortest, longest) CHANNEL_##kind,

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "proxy/gossip/intercept_rules.h"
-#include "proxy/process/program.h"
+#include "proxy/process/system_program.h"
 
 enum { TIMEOUT_MS = 10000 };
 
@@ -23,8 +23,8 @@ static const char *package_of(const char *program)
 static void tell(struct process_error *error, const struct config_gossip *gossip,
                  const char *program, const char *said)
 {
-    char path[PROGRAM_PATH_BYTES];
-    if (!program_find(program, path)) {
+    char path[SYSTEM_PROGRAM_PATH_BYTES];
+    if (!system_program_find(program, path)) {
         process_error_set(error,
                           "gossip cluster '%s': %s is not installed; expected the package %s",
                           gossip->name, program, package_of(program));
@@ -37,7 +37,7 @@ static void tell(struct process_error *error, const struct config_gossip *gossip
 }
 
 static enum status run_nft(const struct config_gossip *gossip, enum intercept_step step,
-                           char said[PROGRAM_SAID_BYTES])
+                           char said[SYSTEM_PROGRAM_SAID_BYTES])
 {
     char *script = NULL;
     size_t len = 0;
@@ -48,29 +48,29 @@ static enum status run_nft(const struct config_gossip *gossip, enum intercept_st
     intercept_rules_write(gossip, step, out);
     enum status status = STATUS_NOMEM;
     if (fclose(out) == 0) {
-        const struct program_run run = {.words = {"nft", "-f", "-"},
-                                        .input = script,
-                                        .input_len = len,
-                                        .timeout_ms = TIMEOUT_MS};
-        status = program_run(&run, said);
+        const struct system_program_run run = {.words = {"nft", "-f", "-"},
+                                               .input = script,
+                                               .input_len = len,
+                                               .timeout_ms = TIMEOUT_MS};
+        status = system_program_run(&run, said);
     }
     free(script);
     return status;
 }
 
 /* Runs a line of words with one space between two. */
-static enum status run_line(const char *line, char said[PROGRAM_SAID_BYTES])
+static enum status run_line(const char *line, char said[SYSTEM_PROGRAM_SAID_BYTES])
 {
     char copy[INTERCEPT_COMMAND_BYTES];
-    struct program_run run = {.timeout_ms = TIMEOUT_MS};
+    struct system_program_run run = {.timeout_ms = TIMEOUT_MS};
     (void)snprintf(copy, sizeof(copy), "%s", line);
     char *rest = NULL;
     size_t count = 0;
-    for (char *word = strtok_r(copy, " ", &rest); word != NULL && count + 1 < PROGRAM_WORDS_MAX;
-         word = strtok_r(NULL, " ", &rest)) {
+    for (char *word = strtok_r(copy, " ", &rest);
+         word != NULL && count + 1 < SYSTEM_PROGRAM_WORDS_MAX; word = strtok_r(NULL, " ", &rest)) {
         run.words[count++] = word;
     }
-    return program_run(&run, said);
+    return system_program_run(&run, said);
 }
 
 /* ---- routing ---- */
@@ -90,7 +90,7 @@ static bool has_ip6(void)
 }
 
 static enum status run_commands(const struct config_gossip *gossip, enum intercept_step step,
-                                char said[PROGRAM_SAID_BYTES])
+                                char said[SYSTEM_PROGRAM_SAID_BYTES])
 {
     struct intercept_command commands[INTERCEPT_COMMANDS_MAX];
     size_t count = intercept_rules_commands(gossip, step, commands);
@@ -116,13 +116,13 @@ static void forget_conns(const struct config_gossip *gossip)
 {
     static const char *const PROTOCOLS[] = {"udp", "tcp"};
     static const char *const FAMILIES[] = {"ipv4", "ipv6"};
-    char path[PROGRAM_PATH_BYTES];
-    if (!program_find("conntrack", path)) {
+    char path[SYSTEM_PROGRAM_PATH_BYTES];
+    if (!system_program_find("conntrack", path)) {
         return;
     }
     for (size_t i = 0; i < gossip->port_count * 4; i++) {
         char line[INTERCEPT_COMMAND_BYTES];
-        char said[PROGRAM_SAID_BYTES];
+        char said[SYSTEM_PROGRAM_SAID_BYTES];
         (void)snprintf(line, sizeof(line), "conntrack -D -f %s -p %s --dport %u",
                        FAMILIES[i / 2 % 2], PROTOCOLS[i % 2], gossip->ports[i / 4]);
         enum status status = run_line(line, said);
@@ -134,7 +134,7 @@ static void forget_conns(const struct config_gossip *gossip)
 
 enum status gossip_rules_install(const struct config_gossip *gossip, struct process_error *error)
 {
-    char said[PROGRAM_SAID_BYTES] = "out of memory";
+    char said[SYSTEM_PROGRAM_SAID_BYTES] = "out of memory";
     enum status status = run_nft(gossip, INTERCEPT_INSTALL, said);
     if (status != STATUS_OK) {
         tell(error, gossip, "nft", said);
@@ -151,7 +151,7 @@ enum status gossip_rules_install(const struct config_gossip *gossip, struct proc
 
 void gossip_rules_remove(const struct config_gossip *gossip)
 {
-    char said[PROGRAM_SAID_BYTES];
+    char said[SYSTEM_PROGRAM_SAID_BYTES];
     enum status status = run_commands(gossip, INTERCEPT_REMOVE, said);
     status = run_nft(gossip, INTERCEPT_REMOVE, said);
     (void)status; /* nobody could do anything about it */

@@ -308,11 +308,31 @@ static void on_admin_stop(void *self)
     begin_stop(self);
 }
 
+static struct report_subject subject_of(const struct master *master)
+{
+    return (struct report_subject){.start = master->start,
+                                   .roster = &master->roster,
+                                   .sidecars = master->sidecars,
+                                   .sockets = master->foundation.sockets,
+                                   .is_draining = is_ending(master)};
+}
+
 static char *on_admin_status(void *self)
 {
-    struct master *master = self;
-    return report_make(master->start, &master->roster, master->foundation.sockets,
-                       is_ending(master));
+    struct report_subject subject = subject_of(self);
+    return report_status(&subject);
+}
+
+static char *on_admin_posture(void *self)
+{
+    struct report_subject subject = subject_of(self);
+    return report_posture(&subject);
+}
+
+static char *on_admin_keyrings(void *self)
+{
+    struct report_subject subject = subject_of(self);
+    return report_keyrings(&subject);
 }
 
 static enum status open_admin(struct master *master)
@@ -323,6 +343,8 @@ static enum status open_admin(struct master *master)
     }
     const struct admin_events events = {.self = master,
                                         .on_status = on_admin_status,
+                                        .on_posture = on_admin_posture,
+                                        .on_keyrings = on_admin_keyrings,
                                         .on_drain = on_admin_drain,
                                         .on_stop = on_admin_stop,
                                         .on_reload = refuse_reload};

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "config/bundle.h"
+#include "config/enforcement.h"
 #include "config/model.h"
 #include "proxy/admin/status.h"
 #include "proxy/base/log.h"
@@ -25,6 +26,8 @@ struct master_start {
     size_t hops;
     size_t violations;
     size_t waived;
+    const struct enforcement_facts *facts; /* of the certificates, for judging again later */
+    size_t fact_count;
     const struct status_certificate *certificates;
     size_t certificate_count;
     const char *const *notices;

@@ -2,6 +2,7 @@
 #include "proxy/process/report.h"
 
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "proxy/base/clock.h"
@@ -15,7 +16,8 @@ static struct status_child child_facts(const struct child *child, const struct c
                                  .counters = counters};
 }
 
-static size_t gather_children(const struct roster *roster, struct status_child *children)
+static size_t gather_children(const struct roster *roster, const struct sidecars *sidecars,
+                              struct status_child *children)
 {
     size_t count = 0;
     if (roster->has_keyholder) {
@@ -23,6 +25,9 @@ static size_t gather_children(const struct roster *roster, struct status_child *
     }
     for (size_t i = 0; i < roster->worker_count; i++) {
         children[count++] = child_facts(&roster->workers[i], slots_at(roster->supplies.slots, i));
+    }
+    for (size_t i = 0; i < sidecars_count(sidecars); i++) {
+        children[count++] = child_facts(sidecars_at(sidecars, i).child, NULL);
     }
     return count;
 }
@@ -38,36 +43,111 @@ static size_t gather_listeners(const struct listen_sockets *sockets,
     return count;
 }
 
-char *report_make(const struct master_start *start, const struct roster *roster,
-                  const struct listen_sockets *sockets, bool is_draining)
+/* calloc'ed; NULL: out of memory. */
+static struct gossip_facts *gather_gossip(const struct sidecars *sidecars)
 {
-    size_t listeners_max = sockets == NULL ? 0 : listen_sockets_count(sockets);
-    struct status_child *children = calloc(roster->worker_count + 1, sizeof(*children));
-    struct status_listener *listeners = calloc(listeners_max + 1, sizeof(*listeners));
-    char *text = NULL;
-    if (children != NULL && listeners != NULL) {
-        const struct instance_status status = {
-            .config = start->config->file,
-            .pid = getpid(),
-            .uptime_s = (clock_monotonic_us() - start->begun_us) / 1000000U,
-            .is_ready = roster_is_ready(roster),
-            .is_draining = is_draining,
-            .is_report_mode = start->config->enforcement.mode == CONFIG_MODE_REPORT,
-            .hops = start->hops,
-            .violations = start->violations,
-            .waived = start->waived,
-            .children = children,
-            .child_count = gather_children(roster, children),
-            .listeners = listeners,
-            .listener_count = gather_listeners(sockets, listeners),
-            .certificates = start->certificates,
-            .certificate_count = start->certificate_count,
-            .notices = start->notices,
-            .notice_count = start->notice_count,
-        };
-        text = instance_status_to_json(&status);
+    size_t count = sidecars_count(sidecars);
+    struct gossip_facts *gossip = calloc(count + 1, sizeof(*gossip));
+    for (size_t i = 0; gossip != NULL && i < count; i++) {
+        struct sidecar_facts facts = sidecars_at(sidecars, i);
+        gossip[i] = (struct gossip_facts){.settings = facts.settings,
+                                          .index = i,
+                                          .pages = facts.pages,
+                                          .refusal = facts.refusal,
+                                          .is_ready = facts.child->state == CHILD_READY};
     }
+    return gossip;
+}
+
+/* ---- status ---- */
+
+static char *make_status(const struct report_subject *subject, struct status_child *children,
+                         struct status_listener *listeners, const struct gossip_facts *gossip)
+{
+    const struct master_start *start = subject->start;
+    const struct instance_status status = {
+        .config = start->config->file,
+        .pid = getpid(),
+        .uptime_s = (clock_monotonic_us() - start->begun_us) / 1000000U,
+        .is_ready = roster_is_ready(subject->roster) && sidecars_are_ready(subject->sidecars),
+        .is_draining = subject->is_draining,
+        .is_report_mode = start->config->enforcement.mode == CONFIG_MODE_REPORT,
+        .hops = start->hops,
+        .violations = start->violations,
+        .waived = start->waived,
+        .children = children,
+        .child_count = gather_children(subject->roster, subject->sidecars, children),
+        .listeners = listeners,
+        .listener_count = gather_listeners(subject->sockets, listeners),
+        .certificates = start->certificates,
+        .certificate_count = start->certificate_count,
+        .gossip = gossip,
+        .gossip_count = sidecars_count(subject->sidecars),
+        .notices = start->notices,
+        .notice_count = start->notice_count,
+    };
+    return instance_status_to_json(&status);
+}
+
+char *report_status(const struct report_subject *subject)
+{
+    size_t children_max = subject->roster->worker_count + sidecars_count(subject->sidecars) + 1;
+    size_t listeners_max = subject->sockets == NULL ? 0 : listen_sockets_count(subject->sockets);
+    struct status_child *children = calloc(children_max, sizeof(*children));
+    struct status_listener *listeners = calloc(listeners_max + 1, sizeof(*listeners));
+    struct gossip_facts *gossip = gather_gossip(subject->sidecars);
+    char *text = children == NULL || listeners == NULL || gossip == NULL
+                     ? NULL
+                     : make_status(subject, children, listeners, gossip);
     free(children);
     free(listeners);
+    free(gossip);
+    return text;
+}
+
+/* ---- posture and keyrings ---- */
+
+static struct posture *judge_now(const struct report_subject *subject)
+{
+    const struct master_start *start = subject->start;
+    size_t count = sidecars_count(subject->sidecars);
+    struct enforcement_gossip_facts *rings = calloc(count + 1, sizeof(*rings));
+    if (rings == NULL) {
+        return NULL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        rings[i] = *sidecars_at(subject->sidecars, i).ring;
+    }
+    const struct enforcement_findings findings = {
+        .certificates = start->facts,
+        .certificate_count = start->fact_count,
+        .gossip = rings,
+        .gossip_count = count,
+        .now = (int64_t)time(NULL),
+    };
+    struct posture *posture = posture_new(start->config, &findings);
+    free(rings);
+    return posture;
+}
+
+char *report_posture(const struct report_subject *subject)
+{
+    struct posture *posture = judge_now(subject);
+    struct gossip_facts *gossip = gather_gossip(subject->sidecars);
+    char *text = posture == NULL || gossip == NULL
+                     ? NULL
+                     : instance_posture_to_json(posture, gossip, sidecars_count(subject->sidecars));
+    posture_free(posture);
+    free(gossip);
+    return text;
+}
+
+char *report_keyrings(const struct report_subject *subject)
+{
+    struct gossip_facts *gossip = gather_gossip(subject->sidecars);
+    char *text = gossip == NULL
+                     ? NULL
+                     : instance_keyrings_to_json(gossip, sidecars_count(subject->sidecars));
+    free(gossip);
     return text;
 }

@@ -1,6 +1,7 @@
 /* proxy/process/report.h
  *
- * What the master answers to `status`: its own facts, its children's, and what the start said.
+ * What the master answers to `status`, `posture` and `keyrings`: its own facts, its children's, and
+ * what the start said.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -10,7 +11,19 @@
 
 #include "proxy/process/master.h"
 #include "proxy/process/roster.h"
+#include "proxy/process/sidecars.h"
 
-/* A line of JSON, malloc'ed; NULL: out of memory. `sockets` may be NULL: closed already. */
-char *report_make(const struct master_start *start, const struct roster *roster,
-                  const struct listen_sockets *sockets, bool is_draining);
+/* All borrowed for a call. */
+struct report_subject {
+    const struct master_start *start;
+    const struct roster *roster;
+    const struct sidecars *sidecars;      /* NULL: there are none */
+    const struct listen_sockets *sockets; /* NULL: closed already */
+    bool is_draining;
+};
+
+/* A line of JSON each, malloc'ed; NULL: out of memory. The posture is judged anew, with the keys
+ * and on the day of now. */
+char *report_status(const struct report_subject *subject);
+char *report_posture(const struct report_subject *subject);
+char *report_keyrings(const struct report_subject *subject);

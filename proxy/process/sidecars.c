@@ -8,9 +8,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "crypto/keyring.h"
 #include "proxy/process/file_watch.h"
 #include "proxy/process/gossip_rules.h"
+#include "proxy/process/keyring_check.h"
 #include "proxy/process/keyring_source.h"
 #include "proxy/process/memory_file.h"
 
@@ -26,6 +26,7 @@ struct sidecar_place {
     int pages_file;
     struct peer_pages *pages; /* read-only */
     bool has_rules;
+    struct enforcement_gossip_facts ring; /* what the policy has to know of it */
     char refusal[256]; /* why what is in the keyring file now is not in use; "": it is */
 };
 
@@ -37,6 +38,8 @@ struct sidecars {
 
 static void on_respawn(void *self, struct child *child);
 static void on_keyring_change(void *self);
+static enum status read_keyring(struct sidecar_place *place, struct secret *text,
+                                struct process_error *error);
 
 /* ---- life ---- */
 
@@ -68,7 +71,7 @@ static enum status open_place(struct sidecars *sidecars, size_t index,
         return status;
     }
     place->account.keeps_net_raw = place->settings->mode == CONFIG_GOSSIP_TRANSPARENT;
-    return keyring_source_read(place->settings, &place->keyring, error);
+    return read_keyring(place, &place->keyring, error);
 }
 
 enum status sidecars_open(struct sidecars **out, const struct roster_supplies *supplies,
@@ -287,29 +290,29 @@ static void refuse_keyring(struct sidecar_place *place, const char *why)
 }
 
 /* Looked at before it is handed on: what is kept must be good for the next start as well. */
-static bool is_good(struct sidecar_place *place, const struct secret *text)
+static enum status read_keyring(struct sidecar_place *place, struct secret *text,
+                                struct process_error *error)
 {
-    struct crypto_error error = {{0}};
-    struct keyring *ring =
-        keyring_parse((struct bytes){secret_bytes(text), secret_len(text)}, &error);
-    if (ring == NULL) {
-        refuse_keyring(place, error.text);
-        return false;
+    const struct config *config = place->sidecars->supplies.config;
+    enum status status = keyring_source_read(place->settings, text, error);
+    if (status != STATUS_OK) {
+        return status;
     }
-    keyring_free(ring);
-    return true;
+    status =
+        keyring_check(config, place->child.index,
+                      (struct bytes){secret_bytes(text), secret_len(text)}, &place->ring, error);
+    if (status != STATUS_OK) {
+        secret_fini(text);
+    }
+    return status;
 }
 
 static void reload(struct sidecar_place *place)
 {
     struct process_error error = {{0}};
     struct secret text;
-    if (keyring_source_read(place->settings, &text, &error) != STATUS_OK) {
+    if (read_keyring(place, &text, &error) != STATUS_OK) {
         refuse_keyring(place, error.text);
-        return;
-    }
-    if (!is_good(place, &text)) {
-        secret_fini(&text);
         return;
     }
     bool is_same = secret_equals(&place->keyring, secret_bytes(&text), secret_len(&text));
@@ -378,5 +381,6 @@ struct sidecar_facts sidecars_at(const struct sidecars *sidecars, size_t index)
     return (struct sidecar_facts){.settings = place->settings,
                                   .child = &place->child,
                                   .pages = place->pages,
+                                  .ring = &place->ring,
                                   .refusal = place->refusal};
 }

@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "config/enforcement.h"
 #include "proxy/gossip/peer_table.h"
 #include "proxy/process/error.h"
 #include "proxy/process/roster.h"
@@ -24,6 +25,7 @@ struct sidecar_facts {
     const struct config_gossip *settings;
     const struct child *child;
     const struct peer_pages *pages;
+    const struct enforcement_gossip_facts *ring; /* that is in use */
     const char *refusal; /* why the keyring file's present content is not in use; "": it is */
 };
 

@@ -14,6 +14,7 @@ struct worker_keys {
     struct tickets *tickets;
     struct watch watch;
     bool is_watching;
+    bool has_answered; /* since the last loss: a channel that ends before is the same loss */
     void (*on_detached)(void *self);
     void *self;
 };
@@ -29,6 +30,7 @@ static void stop_watching(struct worker_keys *keys)
 static void on_tickets(void *self, const struct ticket_keys *ticket_keys)
 {
     struct worker_keys *keys = self;
+    keys->has_answered = true;
     tickets_put(keys->tickets, ticket_keys);
 }
 
@@ -36,8 +38,11 @@ static void on_client_detached(void *self)
 {
     struct worker_keys *keys = self;
     stop_watching(keys);
-    LOG_EVENT(keys->log, LOG_WARN, "keyholder_lost",
-              log_text("effect", "handshakes wait for a new one"));
+    if (keys->has_answered) {
+        LOG_EVENT(keys->log, LOG_WARN, "keyholder_lost",
+                  log_text("effect", "handshakes wait for a new one"));
+    }
+    keys->has_answered = false;
     keys->on_detached(keys->self);
 }
 
@@ -59,6 +64,7 @@ struct worker_keys *worker_keys_new(struct loop *loop, struct log *log,
     }
     keys->loop = loop;
     keys->log = log;
+    keys->has_answered = true; /* the first loss is told in any case */
     keys->on_detached = on_detached;
     keys->self = self;
     const struct key_client_events events = {
@@ -88,15 +94,27 @@ void worker_keys_free(struct worker_keys *keys)
     free(keys);
 }
 
-static void ask_for_tickets(struct worker_keys *keys)
+/* Returns how many epochs' keys are missing. */
+static size_t ask_for_tickets(struct worker_keys *keys)
 {
     uint64_t epochs[EPOCHS];
     tickets_advance(keys->tickets, (uint64_t)time(NULL));
     size_t count = tickets_missing(keys->tickets, epochs);
     for (size_t i = 0; i < count; i++) {
         if (!key_client_ask_tickets(keys->client, epochs[i])) {
-            return; /* the next tick asks again */
+            break; /* the next tick asks again */
         }
+    }
+    return count;
+}
+
+/* A keyholder that lives answers. The master may have sent a channel to one that was just dying,
+ * whose other end goes down with it. */
+static void greet(struct worker_keys *keys)
+{
+    if (ask_for_tickets(keys) == 0) {
+        uint64_t epoch = ticket_epoch((uint64_t)time(NULL), TICKET_EPOCH_SECONDS_DEFAULT);
+        (void)key_client_ask_tickets(keys->client, epoch);
     }
 }
 
@@ -114,7 +132,7 @@ void worker_keys_attach(struct worker_keys *keys, int descriptor)
         return;
     }
     keys->is_watching = true;
-    ask_for_tickets(keys);
+    greet(keys);
 }
 
 void worker_keys_flush(struct worker_keys *keys)
@@ -125,7 +143,7 @@ void worker_keys_flush(struct worker_keys *keys)
 void worker_keys_tick(struct worker_keys *keys)
 {
     key_client_on_tick(keys->client);
-    ask_for_tickets(keys);
+    (void)ask_for_tickets(keys);
 }
 
 struct key_client *worker_keys_client(struct worker_keys *keys)

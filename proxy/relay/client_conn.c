@@ -332,7 +332,7 @@ static void sniff(struct client_conn *conn)
 {
     bool is_local = !conn->has_own_address || cidr_is_loopback(&conn->own_address);
     if (!is_local) {
-        start_codec(conn, server_codec_of_bytes(SLICE("GET")));
+        start_codec(conn, server_codec_common());
         return;
     }
     conn->is_sniffing = true;

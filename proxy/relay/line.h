@@ -30,10 +30,7 @@ static inline void line_put(struct line *line, slice text)
 
 void line_put_number(struct line *line, uint64_t number);
 
-/* Text of others, at most `budget` bytes when escaped; what is cut off is shown by "…".
- * Control characters, bytes that are not UTF-8, `"` and `\`, and the marks of Unicode that change
- * the direction or the line come out as escapes.
- *   json  as the inside of a JSON string
- *   word  as one word: a space is escaped too, so that fields can be told apart */
+/* Text of others (see proxy/base/escape.h), at most `budget` bytes when escaped; what is cut off is
+ * shown by "…". */
 void line_put_json(struct line *line, slice text, size_t budget);
 void line_put_word(struct line *line, slice text, size_t budget);

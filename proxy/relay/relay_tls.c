@@ -15,6 +15,7 @@
 
 struct relay_tls {
     const struct relay_start *start; /* only while opening */
+    struct trust *system;            /* likewise; NULL: nobody has asked for it */
     const struct config *config;
     struct identity **identities; /* one a certificate of the configuration */
     struct tls_server **servers;  /* one a listener */
@@ -97,20 +98,34 @@ static enum status open_identity(struct relay_tls *tls, size_t index, struct rel
 
 /* ---- trust ---- */
 
-/* `ca` without a path is the system's bundle, which the master has put in under its own name. */
-static struct trust *trust_of(const struct relay_tls *tls, const struct config_file *ca,
-                              const struct config_file *crl, struct relay_error *error)
+static struct trust *read_trust(const struct relay_tls *tls, const struct config_file *ca,
+                                const struct config_file *crl, struct relay_error *error)
 {
-    struct config_file file = *ca;
-    if (file.path == NULL) {
-        file.path = RELAY_SYSTEM_CA;
-    }
     struct crypto_error why = {{0}};
-    struct trust *trust = trust_read(file_bytes(tls, &file), file_bytes(tls, crl), &why);
+    struct trust *trust = trust_read(file_bytes(tls, ca), file_bytes(tls, crl), &why);
     if (trust == NULL) {
         (void)refuse(error, &ca->place, "%s", why.text);
     }
     return trust;
+}
+
+/* `ca` without a path is the system's bundle, which the master has put in under its own name. Its
+ * hundred and more certificates are read once for all who trust them. */
+static struct trust *trust_of(struct relay_tls *tls, const struct config_file *ca,
+                              const struct config_file *crl, struct relay_error *error)
+{
+    if (ca->path != NULL) {
+        return read_trust(tls, ca, crl, error);
+    }
+    struct config_file file = *ca;
+    file.path = RELAY_SYSTEM_CA;
+    if (file_bytes(tls, crl).len > 0) {
+        return read_trust(tls, &file, crl, error);
+    }
+    if (tls->system == NULL) {
+        tls->system = read_trust(tls, &file, crl, error);
+    }
+    return tls->system != NULL ? trust_ref(tls->system) : NULL;
 }
 
 /* ---- listeners ---- */
@@ -288,6 +303,8 @@ enum status relay_tls_open(struct relay_tls **out, const struct relay_start *sta
                     tls->tunnel_clients != NULL;
     enum status status = has_room ? open_all(tls, error) : STATUS_NOMEM;
     tls->start = NULL;
+    trust_unref(tls->system);
+    tls->system = NULL;
     if (status != STATUS_OK) {
         relay_tls_close(tls);
         return status;

@@ -13,13 +13,18 @@ server_codec_open *server_codec_of_tls(const struct stream *stream)
     return slice_equal(slice_of(facts.alpn), SLICE("h2")) ? http2_server_open : http1_server_open;
 }
 
+server_codec_open *server_codec_common(void)
+{
+    return http1_server_open;
+}
+
 /* Prior knowledge (RFC 9113 §3.3): a client of HTTP/2 begins with bytes that no other sends. */
 server_codec_open *server_codec_of_bytes(slice first)
 {
     slice preface = SLICE(HTTP2_PREFACE);
     size_t len = first.len < preface.len ? first.len : preface.len;
     if (!slice_equal(slice_first(first, len), slice_first(preface, len))) {
-        return http1_server_open;
+        return server_codec_common();
     }
     return len == preface.len ? http2_server_open : NULL;
 }

@@ -17,15 +17,20 @@ def lab(request, binary, tmp_path):
 
 
 @contextlib.contextmanager
-def undisturbed(agents):
-    """Whatever happens in the block: nobody is taken for failed, and nothing that is said is lost."""
-    with Talk(agents) as talk:
-        yield
-    wait_until(lambda: not talk.missing(), f"all of {len(talk.said)} events; {talk.missing()}",
-               pause=SLOW)
-    assert talk.said
+def nobody_fails(agents):
+    yield
     wait_members(agents)
     assert [agent.failures() for agent in agents] == [[]] * len(agents)
+
+
+@contextlib.contextmanager
+def undisturbed(agents):
+    """Whatever happens in the block: nobody is taken for failed, and nothing that is said is lost."""
+    with nobody_fails(agents):
+        with Talk(agents) as talk:
+            yield
+        wait_until(lambda: not talk.missing(), f"all of {len(talk.said)} events", pause=SLOW)
+        assert talk.said
 
 
 def wait_primary(wire, hosts, key, count=5):
@@ -89,23 +94,36 @@ def test_a_keyring_that_cannot_be_read_leaves_the_former_one_in_use(lab):
 REPORT = {"mode": "report"}
 
 
+def all_hear(agents, words):
+    for agent in agents:
+        agent.send_event("talk", f"{words}-{agent.name}")
+    for agent in agents:
+        for other in agents:
+            other.wait_heard("talk", f"{words}-{agent.name}")
+
+
 def test_a_plaintext_cluster_moves_to_sidecars_step_by_step(lab):
-    """incoming: any, outgoing: plaintext; then outgoing: encrypted; then incoming: encrypted."""
+    """incoming: any, outgoing: plaintext; then outgoing: encrypted; then incoming: encrypted. Each
+    step starts an instance anew; what is said while one is away comes with the next exchange of
+    states, after half a minute, which is not waited for."""
     key = make_key()
     agents = lab.cluster("plain", "plain", "plain")
     hosts = [agent.host for agent in agents]
     wait_members(agents)
-    with undisturbed(agents):
+    with nobody_fails(agents):
         for host in hosts:
-            lab.sidecar(host, [key], REPORT, incoming="any", outgoing="plaintext")
+            lab.sidecar(host, [key], enforcement=REPORT, incoming="any", outgoing="plaintext")
         wire = lab.wire()
         wire.wait_until(lambda catch: len(catch.unsealed([key])) > 10, "plaintext as before")
+        all_hear(agents, "step-1")
         for host in hosts:
             host.sidecar.change(outgoing="encrypted")
         wait_primary(wire, hosts, key)
+        all_hear(agents, "step-2")
         wire.stop()
         for host in hosts:
             host.sidecar.change(incoming="encrypted")
         last = lab.wire()
         wait_primary(last, hosts, key)
+        all_hear(agents, "step-3")
     assert last.stop().unsealed([key]) == []

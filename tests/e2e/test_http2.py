@@ -520,8 +520,9 @@ def test_slow_client_holds_the_backend_back(front, connect):
     stream = client.request("/")
     client.wait(lambda: client.replies[stream].received == 65535)
     wait_until(lambda: rests(lambda: sent[0]), "the backend to be held back")
-    assert sent[0] < 24 * MIB
-    client.send(WindowUpdateFrame(0, size), WindowUpdateFrame(stream, size))
+    assert sent[0] < 12 * MIB
+    client.opens_windows = True
+    client.send(WindowUpdateFrame(0, 65535), WindowUpdateFrame(stream, 65535))
     reply = client.reply(stream)
     assert reply.received == size and reply.ended
 

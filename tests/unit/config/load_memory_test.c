@@ -23,7 +23,12 @@ static const char TEXT[] =
     "             routes: [{host: '*.a.b', path: /x, backend: app}, {host: '[::1]', backend: "
     "app}]}]\n"
     "x-anchor: &limits {uri_bytes: 1KiB}\n"
-    "limits: {<<: *limits}\n";
+    "limits: {<<: *limits}\n"
+    "gossip:\n"
+    "  - {name: a, key: {file: a.key}, ports: [1, 2], label: blue}\n"
+    "  - {name: b, keyring: b, mode: relay, ports: 3,\n"
+    "     node: {virtual: 127.77.0.1, address: '10.0.0.5:3'},\n"
+    "     peers: [{virtual: '127.77.0.2:3', address: '10.0.0.6:3'}]}\n";
 
 /* How many more pieces there are; SIZE_MAX: any number. */
 static size_t pieces_left = SIZE_MAX;
@@ -106,6 +111,9 @@ bool memory_failed(const struct memory *memory)
     return memory->failed;
 }
 
+static const struct enforcement_gossip_facts RING = {.primary_bits = 256, .least_bits = 128};
+static const struct enforcement_findings FINDINGS = {.gossip = &RING, .gossip_count = 1};
+
 static bool loads(const char *text, size_t pieces)
 {
     struct bundle *bundle = bundle_new();
@@ -118,7 +126,7 @@ static bool loads(const char *text, size_t pieces)
     bool is_loaded = config != NULL;
     assert_int_equal(is_loaded, problem_count(problems) == 0);
     if (is_loaded) {
-        struct posture *posture = posture_new(config, &(struct enforcement_findings){.now = 0});
+        struct posture *posture = posture_new(config, &FINDINGS);
         posture_free(posture);
     }
     pieces_left = SIZE_MAX;
@@ -144,7 +152,10 @@ static void sentences_short_of_memory_still_count(void **state)
 {
     (void)state;
     static const char WRONG[] = "include: nope\nlog: {level: x}\nlisteners: [{name: 'a b'}]\n"
-                                "enforcement: {waivers: [{hop: x, reason: y}]}\n";
+                                "enforcement: {waivers: [{hop: x, reason: y}]}\n"
+                                "gossip: [{name: a, ports: [7, 7], own_port: 7, mode: relay,\n"
+                                "  node: {virtual: 127.77.0.1, address: '[::1]:1'}, peers:\n"
+                                "  [{virtual: 127.77.0.1, address: '[::1]:1'}]}]\n";
     for (size_t pieces = 0; pieces < 300; pieces++) {
         assert_false(loads(WRONG, pieces));
     }
@@ -163,7 +174,7 @@ static void a_posture_short_of_memory_is_none(void **state)
     struct posture *posture = NULL;
     for (size_t pieces = 0; posture == NULL; pieces++) {
         pieces_left = pieces;
-        posture = posture_new(config, &(struct enforcement_findings){.now = 0});
+        posture = posture_new(config, &FINDINGS);
         assert_true(pieces < 500);
     }
     pieces_left = SIZE_MAX;

@@ -610,6 +610,38 @@ static void a_label_is_taken_as_it_was_put(void **state)
     }
 }
 
+/* With a key that does not fit before the one that does: the longest is taken back and opened. */
+static void the_longest_frame_opens_with_the_second_key(void **state)
+{
+    (void)state;
+    size_t plain_len = GOSSIP_FRAME_BYTES_MAX - 29;
+    size_t len;
+    size_t key = 0;
+    struct bytes plain = {0};
+    struct bytes label = {(const uint8_t *)"prod", 4};
+    json_t *names = json_pack("[s,s]", "other32", "k16");
+    struct gossip_cipher *ours = cipher_of_names(names);
+    struct gossip_cipher *theirs = cipher_of_key("k16");
+    uint8_t *room = malloc(GOSSIP_FRAME_BYTES_MAX + 64);
+    uint8_t *expected = malloc(plain_len);
+    assert_true(room != NULL && expected != NULL);
+    put_pattern(expected, plain_len);
+    memcpy(room + GOSSIP_FRAME_HEAD_BYTES + GOSSIP_HEAD_BYTES, expected, plain_len);
+    assert_int_equal(gossip_frame_seal(theirs, 1, label, room, plain_len, &len), GOSSIP_FINE);
+    assert_int_equal(len, GOSSIP_FRAME_HEAD_BYTES + GOSSIP_FRAME_BYTES_MAX);
+    assert_int_equal(gossip_frame_open(ours, (struct bytes){0}, room, len, &plain, &key),
+                     GOSSIP_NO_KEY);
+    assert_int_equal(gossip_frame_open(ours, label, room, len, &plain, &key), GOSSIP_FINE);
+    assert_int_equal(key, 1);
+    assert_int_equal(plain.len, plain_len);
+    assert_memory_equal(plain.at, expected, plain_len);
+    free(room);
+    free(expected);
+    gossip_cipher_free(ours);
+    gossip_cipher_free(theirs);
+    json_decref(names);
+}
+
 static void only_the_primary_seals(void **state)
 {
     (void)state;
@@ -661,6 +693,7 @@ int main(void)
         cmocka_unit_test(the_length_of_a_frame_is_bounded),
         cmocka_unit_test(a_frame_of_another_length_than_it_names_is_refused),
         cmocka_unit_test(a_label_is_taken_as_it_was_put),
+        cmocka_unit_test(the_longest_frame_opens_with_the_second_key),
         cmocka_unit_test(only_the_primary_seals),
         cmocka_unit_test(each_refusal_has_a_name_of_its_own),
     };

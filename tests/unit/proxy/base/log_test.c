@@ -57,12 +57,15 @@ static const struct text_row TEXT_ROWS[] = {
     {"NUL", {"a\0b", 3}, "\"a\\u0000b\"", "\"a\\x00b\""},
     {"escape character", {"\033[31m", 5}, "\"\\u001b[31m\"", "\"\\x1b[31m\""},
     {"delete", {"\177", 1}, "\"\\u007f\"", "\"\\x7f\""},
-    {"C1 control", {"\xc2\x9b", 2}, "\"\\u009b\"", "\"\\x9b\""},
+    {"C1 control", {"\xc2\x9b", 2}, "\"\\u009b\"", "\"\\u009b\""},
     {"two bytes", {"\xc3\xa9", 2}, "\"\xc3\xa9\"", "\"\xc3\xa9\""},
     {"four bytes", {"\xf0\x9f\x94\x92", 4}, "\"\xf0\x9f\x94\x92\"", "\"\xf0\x9f\x94\x92\""},
-    {"overlong", {"\xc0\xaf", 2}, "\"\\ufffd\\ufffd\"", "\"\\xc0\\xaf\""},
-    {"surrogate", {"\xed\xa0\x80", 3}, "\"\\ufffd\\ufffd\\ufffd\"", "\"\\xed\\xa0\\x80\""},
-    {"cut sequence", {"\xe2\x82", 2}, "\"\\ufffd\\ufffd\"", "\"\\xe2\\x82\""},
+    {"overlong", {"\xc0\xaf", 2}, "\"\\\\xc0\\\\xaf\"", "\"\\xc0\\xaf\""},
+    {"surrogate", {"\xed\xa0\x80", 3}, "\"\\\\xed\\\\xa0\\\\x80\"", "\"\\xed\\xa0\\x80\""},
+    {"cut sequence", {"\xe2\x82", 2}, "\"\\\\xe2\\\\x82\"", "\"\\xe2\\x82\""},
+    {"right to left", {"\xe2\x80\xae", 3}, "\"\\u202e\"", "\"\\u202e\""},
+    {"an isolate", {"\xe2\x81\xa6", 3}, "\"\\u2066\"", "\"\\u2066\""},
+    {"a line separator", {"\xe2\x80\xa8", 3}, "\"\\u2028\"", "\"\\u2028\""},
 };
 
 static void escapes_text(void **state)

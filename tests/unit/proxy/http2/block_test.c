@@ -1,15 +1,12 @@
 /* tests/unit/proxy/http2/block_test.c · SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/http2/block.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "proxy/http2/limits.h"
+#include "support/arena_rig.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -31,24 +28,6 @@ struct pair {
 
 static const struct message_limits limits = {
     .header_bytes = 2000, .header_count = 12, .uri_bytes = 100, .trailer_bytes = 500};
-
-static struct arena_pool pool;
-static struct arena arena;
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena_init(&arena, &pool, 1 << 20);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_reset(&arena);
-    arena_pool_fini(&pool);
-    return 0;
-}
 
 /* The library's memory is not ours: what is added must have been copied. */
 static bool add(struct block *block, const struct pair *pair)

@@ -8,20 +8,14 @@
 #include "proxy/http2/client.h"
 
 #include "proxy/http2/limits.h"
-#include "support/fake_driver.h"
-#include "support/peer.h"
-#include "support/wire.h"
+#include "support/talk.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 struct vector;
 
 struct stage {
-    struct turns turns;
-    struct fake fake;
-    struct peer server;
-    struct wire wire;
-    struct wire_bytes said;
+    struct talk talk;
     struct client_settings settings;
     struct client_codec *codec; /* NULL: closed */
     int send_bytes;             /* room of our socket; 0: as it is */
@@ -32,7 +26,7 @@ static void on_room(void *self, bool is_idle)
 {
     struct stage *stage = self;
     assert_non_null(stage->codec);
-    fake_tell(&stage->fake, is_idle ? "idle\n" : "room\n");
+    fake_tell(&stage->talk.fake, is_idle ? "idle\n" : "room\n");
 }
 
 static void on_closed(void *self)
@@ -40,51 +34,51 @@ static void on_closed(void *self)
     struct stage *stage = self;
     assert_non_null(stage->codec);
     stage->codec = NULL;
-    fake_tell(&stage->fake, "closed\n");
+    fake_tell(&stage->talk.fake, "closed\n");
 }
 
 #define OFFER "settings 2=0 4=32768 6=4096\nwindow 0 4128769\n"
 
 static void settle(struct stage *stage)
 {
-    turns_settle(&stage->turns, wire_listens, &stage->wire);
+    talk_settle(&stage->talk);
+}
+
+static void push(struct stage *stage, size_t from, size_t to)
+{
+    talk_push(&stage->talk, from, to);
+}
+
+static void say(struct stage *stage, const char *script)
+{
+    talk_say(&stage->talk, script);
 }
 
 static void expect_told(struct stage *stage, const char *told)
 {
-    assert_string_equal(stage->fake.told, told);
-    stage->fake.told[0] = '\0';
+    talk_expect_told(&stage->talk, told);
 }
 
 static void expect_heard(struct stage *stage, const char *heard)
 {
-    assert_string_equal(stage->wire.heard, heard);
-    stage->wire.heard[0] = '\0';
+    talk_expect_heard(&stage->talk, heard);
 }
 
 /* Past the client's greeting; the server has said nothing yet. */
 static void open_conn(struct stage *stage)
 {
-    struct stream *stream = NULL;
-    int descriptor = peer_pair(&stage->server);
-    wire_init(&stage->wire, &stage->server);
-    if (stage->send_bytes > 0) {
-        (void)setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &stage->send_bytes,
-                         sizeof(stage->send_bytes));
-    }
     const struct client_codec_start start = {
-        .loop = stage->turns.loop,
+        .loop = stage->talk.turns.loop,
         .settings = &stage->settings,
         .on_room = on_room,
         .on_closed = on_closed,
         .self = stage,
     };
-    assert_int_equal(stream_adopt(&stream, stage->turns.loop, descriptor, NULL, NULL), STATUS_OK);
-    stage->codec = http2_client_open(stream, &start);
+    stage->codec = http2_client_open(talk_connect(&stage->talk, stage->send_bytes), &start);
     assert_non_null(stage->codec);
     assert_true(stage->codec->calls->is_multiplexed);
-    turns_settle(&stage->turns, peer_listens, &stage->server);
-    wire_drop_preface(&stage->wire);
+    turns_settle(&stage->talk.turns, peer_listens, &stage->talk.peer);
+    wire_drop_preface(&stage->talk.wire);
     settle(stage);
     expect_heard(stage, OFFER);
 }
@@ -93,8 +87,7 @@ static void stage_init(struct stage *stage)
 {
     *stage = (struct stage){
         .settings = {.limits = {.header_bytes = 4096, .header_count = 32, .uri_bytes = 1024}}};
-    turns_init(&stage->turns);
-    fake_init(&stage->fake, stage->turns.loop);
+    talk_init(&stage->talk);
     open_conn(stage);
 }
 
@@ -103,38 +96,21 @@ static void close_conn(struct stage *stage)
     if (stage->codec != NULL) {
         stage->codec->calls->close(stage->codec);
     }
-    peer_fini(&stage->server);
-    wire_fini(&stage->wire);
-    turns_settle(&stage->turns, NULL, NULL);
+    talk_end(&stage->talk);
     assert_null(stage->codec);
-    assert_null(stage->fake.last);
 }
 
 static void reopen(struct stage *stage)
 {
     close_conn(stage);
-    fake_init(&stage->fake, stage->turns.loop);
+    fake_init(&stage->talk.fake, stage->talk.turns.loop);
     open_conn(stage);
 }
 
 static void stage_fini(struct stage *stage)
 {
     close_conn(stage);
-    turns_fini(&stage->turns);
-}
-
-/* The conn may have been closed already. */
-static void push(struct stage *stage, size_t from, size_t to)
-{
-    (void)peer_push(&stage->server, stage->said.at + from, to - from);
-}
-
-static void say(struct stage *stage, const char *script)
-{
-    stage->said.len = 0;
-    wire_write(&stage->said, script);
-    push(stage, 0, stage->said.len);
-    settle(stage);
+    talk_fini(&stage->talk);
 }
 
 /* Past the greeting of both sides. */
@@ -148,7 +124,7 @@ static void stage_init_greeted(struct stage *stage)
 /* A request without a body, to be changed before it is sent. */
 static struct fake_exchange *make_request(struct stage *stage)
 {
-    struct fake_exchange *faked = fake_open(&stage->fake);
+    struct fake_exchange *faked = fake_open(&stage->talk.fake);
     *faked->exchange.request = (struct message){
         .method = METHOD_GET,
         .method_name = SLICE("GET"),
@@ -206,8 +182,8 @@ static bool has_room(const struct stage *stage)
 static bool is_over(void *self)
 {
     struct stage *stage = self;
-    (void)wire_listens(&stage->wire);
-    return stage->fake.last == NULL;
+    (void)wire_listens(&stage->talk.wire);
+    return stage->talk.fake.last == NULL;
 }
 
 static bool is_closed(void *self)
@@ -296,12 +272,12 @@ static const struct vector {
 /* Says which vector is wrong, once for each, and goes on. */
 static void check_vector(struct stage *stage, const struct vector *vector, size_t at)
 {
-    if ((strcmp(stage->fake.told, vector->told) != 0 ||
-         strcmp(stage->wire.heard, vector->heard) != 0) &&
+    if ((strcmp(stage->talk.fake.told, vector->told) != 0 ||
+         strcmp(stage->talk.wire.heard, vector->heard) != 0) &&
         stage->wrong != vector) {
         stage->wrong = vector;
         print_error("%s, cut at %zu: told \"%s\", heard \"%s\"\n", vector->name, at,
-                    stage->fake.told, stage->wire.heard);
+                    stage->talk.fake.told, stage->talk.wire.heard);
     }
     reopen(stage);
 }
@@ -312,8 +288,8 @@ static void begin_vector(struct stage *stage, const struct vector *vector)
     say(stage, "settings\n");
     ask(stage);
     expect_heard(stage, "settings+ack\n" GET(1));
-    stage->said.len = 0;
-    wire_write(&stage->said, vector->said);
+    stage->talk.said.len = 0;
+    wire_write(&stage->talk.said, vector->said);
 }
 
 static void a_response_means_the_same_however_it_is_cut(void **state)
@@ -325,7 +301,7 @@ static void a_response_means_the_same_however_it_is_cut(void **state)
         size_t len = 1;
         for (size_t at = 0; at < len; at++) {
             begin_vector(&stage, &vectors[i]);
-            len = stage.said.len;
+            len = stage.talk.said.len;
             push(&stage, 0, at);
             settle(&stage);
             push(&stage, at, len);
@@ -347,9 +323,9 @@ static void a_response_means_the_same_byte_by_byte(void **state)
             continue; /* see is_in_parts in server_test.c */
         }
         begin_vector(&stage, &vectors[i]);
-        for (size_t at = 0; at < stage.said.len; at++) {
+        for (size_t at = 0; at < stage.talk.said.len; at++) {
             push(&stage, at, at + 1);
-            turns_settle(&stage.turns, NULL, NULL);
+            turns_settle(&stage.talk.turns, NULL, NULL);
         }
         settle(&stage);
         check_vector(&stage, &vectors[i], 1);
@@ -427,15 +403,15 @@ static void an_upload_waits_for_the_servers_windows(void **state)
     (void)state;
     static struct stage stage;
     stage_init(&stage);
-    say(&stage, "settings 4=3\n");
+    say(&stage, "settings 4=2\n");
     struct fake_exchange *faked = send_request(&stage, make_upload(&stage, FRAMING_STREAMED, 0));
     send_on(&stage, faked, "hello", false);
-    expect_heard(&stage, "settings+ack\n" POST(1) "data 1 hel\n");
+    expect_heard(&stage, "settings+ack\n" POST(1) "data 1 he\n");
     say(&stage, "window 1 1\n");
     expect_heard(&stage, "data 1 l\n");
     body_end(&faked->exchange.request_body);
     say(&stage, "window 1 100\n");
-    expect_heard(&stage, "data 1 end o\n");
+    expect_heard(&stage, "data 1 end lo\n");
     say(&stage, OK(1));
     expect_told(&stage, "response 200\nok|end\nidle\ndone\n");
     stage_fini(&stage);
@@ -456,7 +432,7 @@ static void an_upload_that_waits_fills_its_body_and_no_more(void **state)
         body_offer(body);
         settle(&stage);
     }
-    assert_int_equal(stage.wire.content, H2_WINDOW_DEFAULT);
+    assert_int_equal(stage.talk.wire.content, H2_WINDOW_DEFAULT);
     assert_int_equal(body->moved_out, H2_WINDOW_DEFAULT);
     assert_true(put <= H2_WINDOW_DEFAULT + BUFFER_LARGE_BYTES);
     stage_fini(&stage);
@@ -472,7 +448,7 @@ static void a_cut_request_can_be_told_from_a_complete_one(void **state)
     body_cut(&faked->exchange.request_body, FAULT_CLIENT_GONE);
     send_on(&stage, faked, "", false);
     expect_heard(&stage, POST(1) "data 1 he\nreset 1 8\n");
-    stage.fake.told[0] = '\0';
+    stage.talk.fake.told[0] = '\0';
     stage_fini(&stage);
 }
 
@@ -532,8 +508,8 @@ static void what_nobody_takes_gives_no_credit_to_its_stream(void **state)
     (void)state;
     static struct stage stage;
     stage_init_greeted(&stage);
-    stage.fake.is_slow = true;
-    stage.fake.tells_bytes = false;
+    stage.talk.fake.is_slow = true;
+    stage.talk.fake.tells_bytes = false;
     struct fake_exchange *faked = ask(&stage);
     expect_heard(&stage, GET(1));
     say(&stage, "headers 1 :status=200\n");
@@ -542,7 +518,7 @@ static void what_nobody_takes_gives_no_credit_to_its_stream(void **state)
     assert_int_equal(faked->exchange.response_body.moved_in, H2_SERVER_WINDOW_FIRST);
     ask(&stage);
     say(&stage, "headers 3 :status=200\ndata 3 end ok\n");
-    stage.fake.is_slow = false;
+    stage.talk.fake.is_slow = false;
     fake_on_response_bytes(faked);
     body_made_room(&faked->exchange.response_body);
     settle(&stage);
@@ -591,7 +567,7 @@ static void there_is_room_for_as_many_as_the_server_takes(void **state)
     assert_false(has_room(&stage));
     say(&stage, "settings 3=1\n");
     assert_true(has_room(&stage));
-    stage.fake.told[0] = '\0';
+    stage.talk.fake.told[0] = '\0';
     stage_fini(&stage);
 }
 
@@ -642,7 +618,7 @@ static void streams_that_became_too_many_wait(void **state)
     ask(&stage);
     expect_heard(&stage, GET(3));
     say(&stage, OK(3));
-    stage.fake.told[0] = '\0';
+    stage.talk.fake.told[0] = '\0';
     stage_fini(&stage);
 }
 
@@ -756,13 +732,13 @@ static void the_driver_may_abandon_in_any_call(void **state)
     for (size_t i = 0; i < COUNT(rows); i++) {
         static struct stage stage;
         stage_init_greeted(&stage);
-        stage.fake.abandons_in = rows[i].call;
+        stage.talk.fake.abandons_in = rows[i].call;
         ask(&stage);
         expect_heard(&stage, GET(1));
         say(&stage, rows[i].said);
         expect_told(&stage, rows[i].told);
         expect_heard(&stage, rows[i].heard);
-        stage.fake.abandons_in = FAKE_NEVER;
+        stage.talk.fake.abandons_in = FAKE_NEVER;
         ask(&stage);
         say(&stage, OK(3));
         expect_told(&stage, "response 200\nok|end\nidle\ndone\n");
@@ -798,10 +774,10 @@ static void a_response_head_that_is_too_large_is_refused(void **state)
     block.len = 0;
     wire_put_field(&block, SLICE(":status"), SLICE("200"));
     wire_put_field(&block, SLICE("x-large"), (slice){value, sizeof(value)});
-    stage.said.len = 0;
-    wire_put_header(&stage.said, block.len, NGHTTP2_HEADERS, WIRE_END_HEADERS, 1);
-    wire_put(&stage.said, (slice){block.at, block.len});
-    push(&stage, 0, stage.said.len);
+    stage.talk.said.len = 0;
+    wire_put_header(&stage.talk.said, block.len, NGHTTP2_HEADERS, WIRE_END_HEADERS, 1);
+    wire_put(&stage.talk.said, (slice){block.at, block.len});
+    push(&stage, 0, stage.talk.said.len);
     settle(&stage);
     expect_told(&stage, "idle\nfailed backend_header_bytes\n");
     expect_heard(&stage, "reset 1 8\n");
@@ -813,9 +789,9 @@ static void a_response_head_that_is_too_large_is_refused(void **state)
 static void lose(struct stage *stage, bool resets)
 {
     if (resets) {
-        peer_reset(&stage->server);
+        peer_reset(&stage->talk.peer);
     } else {
-        peer_close(&stage->server);
+        peer_close(&stage->talk.peer);
     }
     settle(stage);
 }
@@ -869,7 +845,7 @@ static void a_request_on_a_conn_that_was_going_may_be_repeated(void **state)
     ask(&stage);
     say(&stage, OK(1));
     expect_told(&stage, "response 200\nok|end\nidle\ndone\n");
-    turns_pass(&stage.turns, 20);
+    turns_pass(&stage.talk.turns, 20);
     ask(&stage);
     lose(&stage, true);
     expect_told(&stage, "failed backend_reset unsent\nclosed\n");
@@ -884,11 +860,11 @@ static void a_server_that_floods_is_left(void **state)
         static struct stage stage;
         stage_init_greeted(&stage);
         ask(&stage);
-        stage.said.len = 0;
+        stage.talk.said.len = 0;
         for (int j = 0; j < 2300; j++) {
-            wire_write(&stage.said, frames[i]);
+            wire_write(&stage.talk.said, frames[i]);
         }
-        push(&stage, 0, stage.said.len);
+        push(&stage, 0, stage.talk.said.len);
         settle(&stage);
         settle(&stage);
         expect_told(&stage, "failed backend_response\nclosed\n");
@@ -928,7 +904,7 @@ static void a_server_that_does_not_answer_is_given_up(void **state)
         stage.settings.response_ms = 150;
         ask(&stage);
         say(&stage, rows[i].said);
-        assert_true(turns_until_within(&stage.turns, 2000, is_over, &stage));
+        assert_true(turns_until_within(&stage.talk.turns, 2000, is_over, &stage));
         settle(&stage);
         expect_told(&stage, rows[i].told);
         expect_heard(&stage, GET(1) "reset 1 8\n");
@@ -943,10 +919,10 @@ static void an_upload_that_waits_for_the_client_is_not_the_servers_fault(void **
     stage_init_greeted(&stage);
     stage.settings.response_ms = 100;
     struct fake_exchange *faked = send_request(&stage, make_upload(&stage, FRAMING_STREAMED, 0));
-    turns_pass(&stage.turns, 400);
+    turns_pass(&stage.talk.turns, 400);
     expect_told(&stage, "");
     send_on(&stage, faked, "hello", true);
-    assert_true(turns_until_within(&stage.turns, 2000, is_over, &stage));
+    assert_true(turns_until_within(&stage.talk.turns, 2000, is_over, &stage));
     expect_told(&stage, "idle\nfailed timeout_response\n");
     stage_fini(&stage);
 }
@@ -962,7 +938,7 @@ static void a_call_of_grpc_may_be_silent(void **state)
                                 FIELD_CONTENT_TYPE, SLICE("application/grpc")),
                      STATUS_OK);
     send_request(&stage, faked);
-    turns_pass(&stage.turns, 400);
+    turns_pass(&stage.talk.turns, 400);
     expect_told(&stage, "");
     say(&stage, OK(1));
     expect_told(&stage, "response 200\nok|end\nidle\ndone\n");
@@ -976,7 +952,7 @@ static void a_silent_conn_is_asked_and_then_given_up(void **state)
     stage_init_greeted(&stage);
     stage.settings.ping_ms = 150;
     ask(&stage);
-    assert_true(turns_until_within(&stage.turns, 2000, is_closed, &stage));
+    assert_true(turns_until_within(&stage.talk.turns, 2000, is_closed, &stage));
     expect_heard(&stage, GET(1) "ping ........\n");
     expect_told(&stage, "failed timeout_response\nclosed\n");
     stage_fini(&stage);
@@ -985,18 +961,18 @@ static void a_silent_conn_is_asked_and_then_given_up(void **state)
 static void answer_pings(void *self)
 {
     struct stage *stage = self;
-    if (strstr(stage->wire.heard, "ping ") != NULL) {
-        stage->wire.heard[0] = '\0';
-        stage->said.len = 0;
-        wire_write(&stage->said, "frame 6 1 0 0000000000000000\n");
-        push(stage, 0, stage->said.len);
+    if (strstr(stage->talk.wire.heard, "ping ") != NULL) {
+        stage->talk.wire.heard[0] = '\0';
+        stage->talk.said.len = 0;
+        wire_write(&stage->talk.said, "frame 6 1 0 0000000000000000\n");
+        push(stage, 0, stage->talk.said.len);
     }
 }
 
 static bool listens_and_answers_pings(void *self)
 {
     struct stage *stage = self;
-    (void)wire_listens(&stage->wire);
+    (void)wire_listens(&stage->talk.wire);
     answer_pings(stage);
     return false;
 }
@@ -1008,11 +984,11 @@ static void a_silent_conn_that_answers_is_kept(void **state)
     stage_init_greeted(&stage);
     stage.settings.ping_ms = 100;
     ask(&stage);
-    (void)turns_until_within(&stage.turns, 700, listens_and_answers_pings, &stage);
+    (void)turns_until_within(&stage.talk.turns, 700, listens_and_answers_pings, &stage);
     expect_told(&stage, "");
     say(&stage, OK(1));
     expect_told(&stage, "response 200\nok|end\nidle\ndone\n");
-    turns_pass(&stage.turns, 300); /* an idle one is not asked */
+    turns_pass(&stage.talk.turns, 300); /* an idle one is not asked */
     expect_heard(&stage, "");
     stage_fini(&stage);
 }
@@ -1084,7 +1060,7 @@ static void one_that_waits_may_be_abandoned_or_lost(void **state)
             stage.codec->calls->close(stage.codec);
             expect_told(&stage, "failed backend_reset unseen\nclosed\n");
         } else {
-            turns_pass(&stage.turns, 300);
+            turns_pass(&stage.talk.turns, 300);
             expect_told(&stage, "idle\nfailed timeout_response\n");
         }
         settle(&stage);

@@ -1,15 +1,12 @@
 /* tests/unit/proxy/http2/head_test.c · SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/http2/head.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "proxy/http2/block.h"
+#include "support/arena_rig.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -17,24 +14,6 @@ enum { FIELDS_MAX = 6, ROOM = 64 * 1024 };
 
 static const struct message_limits limits = {
     .header_bytes = 65536, .header_count = 100, .uri_bytes = 8192};
-
-static struct arena_pool pool;
-static struct arena arena;
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena_init(&arena, &pool, 1 << 20);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_reset(&arena);
-    arena_pool_fini(&pool);
-    return 0;
-}
 
 struct pair {
     const char *name;

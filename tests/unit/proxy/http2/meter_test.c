@@ -135,7 +135,7 @@ static void patience_is_never_more_than_at_the_start(void **state)
     struct meter meter = make_meter();
     for (int i = 0; i < 100; i++) {
         assert_int_equal(take(&meter, "data 1 x\n"), FAULT_NONE);
-        meter_pay(&meter);
+        meter_pay(&meter, H2_CRUMB_BYTES);
     }
     assert_int_equal(meter_take(&meter, (slice){"", 0}, 1000 * 1000), FAULT_NONE);
     assert_int_equal(meter.patience, H2_PATIENCE);
@@ -146,10 +146,50 @@ static void content_that_we_send_pays_for_the_windows_that_it_needs(void **state
     (void)state;
     struct meter meter = make_meter();
     for (int i = 0; i < 2 * H2_PATIENCE; i++) {
-        meter_pay(&meter);
+        meter_pay(&meter, H2_CRUMB_BYTES);
         assert_int_equal(take(&meter, "window 0 16384\nwindow 1 16384\n"), FAULT_NONE);
     }
     assert_true(meter.patience > H2_PATIENCE - 10);
+}
+
+static void updates_that_answer_content_may_come_all_at_once(void **state)
+{
+    (void)state;
+    struct meter meter = make_meter();
+    for (int i = 0; i < 4 * H2_PATIENCE; i++) {
+        meter_pay(&meter, H2_CRUMB_BYTES);
+    }
+    for (int i = 0; i < 4 * H2_PATIENCE; i++) {
+        assert_int_equal(take(&meter, "window 0 1\nwindow 1 1\n"), FAULT_NONE);
+    }
+    assert_int_equal(meter.patience, H2_PATIENCE);
+    assert_int_equal(take(&meter, "window 0 1\n"), FAULT_NONE);
+    assert_int_equal(meter.patience, H2_PATIENCE - 1);
+}
+
+static void crumbs_pay_together_what_one_frame_does(void **state)
+{
+    (void)state;
+    struct meter meter = make_meter();
+    meter.patience -= SPENT;
+    for (int i = 0; i < H2_CRUMB_BYTES - 1; i++) {
+        meter_pay(&meter, 1);
+    }
+    assert_int_equal(meter.patience, H2_PATIENCE - SPENT);
+    assert_int_equal(meter.updates_due, 0);
+    meter_pay(&meter, 1);
+    assert_int_equal(meter.patience, H2_PATIENCE - SPENT + H2_USEFUL_FRAME_PAYS);
+    assert_int_equal(meter.updates_due, H2_UPDATES_A_FRAME);
+}
+
+static void the_updates_that_are_due_are_bounded(void **state)
+{
+    (void)state;
+    struct meter meter = make_meter();
+    for (int i = 0; i < H2_UPDATES_MAX; i++) {
+        meter_pay(&meter, H2_CRUMB_BYTES);
+    }
+    assert_int_equal(meter.updates_due, H2_UPDATES_MAX);
 }
 
 static void time_gives_patience_back(void **state)
@@ -256,6 +296,9 @@ int main(void)
         cmocka_unit_test(patience_ends),
         cmocka_unit_test(patience_is_never_more_than_at_the_start),
         cmocka_unit_test(content_that_we_send_pays_for_the_windows_that_it_needs),
+        cmocka_unit_test(updates_that_answer_content_may_come_all_at_once),
+        cmocka_unit_test(crumbs_pay_together_what_one_frame_does),
+        cmocka_unit_test(the_updates_that_are_due_are_bounded),
         cmocka_unit_test(time_gives_patience_back),
         cmocka_unit_test(a_block_has_so_many_parts_and_no_more),
         cmocka_unit_test(resets_use_patience_up),

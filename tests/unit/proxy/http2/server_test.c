@@ -9,9 +9,7 @@
 
 #include "crypto/websocket.h"
 #include "proxy/http2/limits.h"
-#include "support/fake_driver.h"
-#include "support/peer.h"
-#include "support/wire.h"
+#include "support/talk.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -20,11 +18,7 @@ enum { STREAMS = 3, BUDGET = 256 * 1024 };
 struct vector;
 
 struct stage {
-    struct turns turns;
-    struct fake fake;
-    struct peer client;
-    struct wire wire;
-    struct wire_bytes said;
+    struct talk talk;
     struct server_settings settings;
     struct server_codec *codec; /* NULL: closed */
     const struct vector *wrong; /* the last one that was */
@@ -35,29 +29,24 @@ static void on_closed(void *self, enum fault_code fault)
     struct stage *stage = self;
     assert_non_null(stage->codec);
     stage->codec = NULL;
-    fake_tell(&stage->fake, "closed %s\n", fault_name(fault));
+    fake_tell(&stage->talk.fake, "closed %s\n", fault_name(fault));
 }
 
 static void open_conn(struct stage *stage)
 {
-    struct stream *stream = NULL;
-    int descriptor = peer_pair(&stage->client);
-    wire_init(&stage->wire, &stage->client);
     const struct server_codec_start start = {
-        .loop = stage->turns.loop,
+        .loop = stage->talk.turns.loop,
         .settings = &stage->settings,
-        .source = {.open = fake_source, .self = &stage->fake},
+        .source = {.open = fake_source, .self = &stage->talk.fake},
         .scheme = SLICE("https"),
         .on_closed = on_closed,
         .self = stage,
     };
-    assert_int_equal(stream_adopt(&stream, stage->turns.loop, descriptor, NULL, NULL), STATUS_OK);
-    stage->codec = http2_server_open(stream, &start);
+    stage->codec = http2_server_open(talk_connect(&stage->talk, 0), &start);
     assert_non_null(stage->codec);
-    turns_settle(&stage->turns, wire_listens, &stage->wire);
+    talk_settle(&stage->talk);
 }
 
-#define OFFER    "settings 3=3 6=4096 9=1 8=1\nwindow 0 196609\n"
 #define OFFER    "settings 3=3 6=4096 9=1 8=1\nwindow 0 196609\n"
 #define GREETING "settings+ack\n"
 
@@ -68,11 +57,10 @@ static void stage_init(struct stage *stage)
                      .streams = STREAMS,
                      .connection_buffer_bytes = BUDGET,
                      .takes_tunnels = true}};
-    turns_init(&stage->turns);
-    fake_init(&stage->fake, stage->turns.loop);
+    talk_init(&stage->talk);
     open_conn(stage);
-    assert_string_equal(stage->wire.heard, OFFER);
-    stage->wire.heard[0] = '\0';
+    assert_string_equal(stage->talk.wire.heard, OFFER);
+    stage->talk.wire.heard[0] = '\0';
 }
 
 static void close_conn(struct stage *stage)
@@ -80,57 +68,48 @@ static void close_conn(struct stage *stage)
     if (stage->codec != NULL) {
         stage->codec->calls->close(stage->codec, FAULT_DRAIN_DEADLINE);
     }
-    peer_fini(&stage->client);
-    wire_fini(&stage->wire);
-    turns_settle(&stage->turns, NULL, NULL);
+    talk_end(&stage->talk);
     assert_null(stage->codec);
-    assert_null(stage->fake.last);
 }
 
 /* The same with settings that were changed. */
 static void reopen(struct stage *stage)
 {
     close_conn(stage);
-    fake_init(&stage->fake, stage->turns.loop);
+    fake_init(&stage->talk.fake, stage->talk.turns.loop);
     open_conn(stage);
-    stage->wire.heard[0] = '\0';
+    stage->talk.wire.heard[0] = '\0';
 }
 
 static void stage_fini(struct stage *stage)
 {
     close_conn(stage);
-    turns_fini(&stage->turns);
+    talk_fini(&stage->talk);
 }
 
 static void settle(struct stage *stage)
 {
-    turns_settle(&stage->turns, wire_listens, &stage->wire);
+    talk_settle(&stage->talk);
 }
 
-/* The client may have been closed already. */
 static void push(struct stage *stage, size_t from, size_t to)
 {
-    (void)peer_push(&stage->client, stage->said.at + from, to - from);
+    talk_push(&stage->talk, from, to);
 }
 
 static void say(struct stage *stage, const char *script)
 {
-    stage->said.len = 0;
-    wire_write(&stage->said, script);
-    push(stage, 0, stage->said.len);
-    settle(stage);
+    talk_say(&stage->talk, script);
 }
 
 static void expect_told(struct stage *stage, const char *told)
 {
-    assert_string_equal(stage->fake.told, told);
-    stage->fake.told[0] = '\0';
+    talk_expect_told(&stage->talk, told);
 }
 
 static void expect_heard(struct stage *stage, const char *heard)
 {
-    assert_string_equal(stage->wire.heard, heard);
-    stage->wire.heard[0] = '\0';
+    talk_expect_heard(&stage->talk, heard);
 }
 
 /* Past the greeting of both sides. */
@@ -144,8 +123,8 @@ static void stage_init_greeted(struct stage *stage)
 static bool is_closed(void *self)
 {
     struct stage *stage = self;
-    (void)wire_listens(&stage->wire);
-    return stage->codec == NULL && stage->fake.last == NULL;
+    (void)wire_listens(&stage->talk.wire);
+    return stage->codec == NULL && stage->talk.fake.last == NULL;
 }
 
 #define GET(id)  "headers " #id " end :method=GET :scheme=https :authority=h :path=/\n"
@@ -252,7 +231,7 @@ static const struct vector {
 /* Answers at the end, so that it does not matter when the head came. */
 static void answer(struct stage *stage)
 {
-    struct fake_exchange *faked = stage->fake.last;
+    struct fake_exchange *faked = stage->talk.fake.last;
     if (faked != NULL && faked->exchange.responder != NULL) {
         fake_answer(faked, 200);
     }
@@ -270,21 +249,21 @@ static const char *without_greeting(const char *heard)
 static void check_vector(struct stage *stage, const struct vector *vector, size_t at)
 {
     answer(stage);
-    const char *heard = without_greeting(stage->wire.heard);
-    if ((strcmp(stage->fake.told, vector->told) != 0 || strcmp(heard, vector->heard) != 0) &&
+    const char *heard = without_greeting(stage->talk.wire.heard);
+    if ((strcmp(stage->talk.fake.told, vector->told) != 0 || strcmp(heard, vector->heard) != 0) &&
         stage->wrong != vector) {
         stage->wrong = vector;
         print_error("%s, cut at %zu: told \"%s\", heard \"%s\"\n", vector->name, at,
-                    stage->fake.told, stage->wire.heard);
+                    stage->talk.fake.told, stage->talk.wire.heard);
     }
     reopen(stage);
 }
 
 static void write_vector(struct stage *stage, const struct vector *vector)
 {
-    stage->said.len = 0;
-    wire_write(&stage->said, "preface\nsettings\n");
-    wire_write(&stage->said, vector->said);
+    stage->talk.said.len = 0;
+    wire_write(&stage->talk.said, "preface\nsettings\n");
+    wire_write(&stage->talk.said, vector->said);
 }
 
 static void a_request_means_the_same_however_it_is_cut(void **state)
@@ -294,10 +273,10 @@ static void a_request_means_the_same_however_it_is_cut(void **state)
     stage_init(&stage);
     for (size_t i = 0; i < COUNT(vectors); i++) {
         write_vector(&stage, &vectors[i]);
-        for (size_t at = 0; at < stage.said.len; at++) {
+        for (size_t at = 0; at < stage.talk.said.len; at++) {
             push(&stage, 0, at);
             settle(&stage);
-            push(&stage, at, stage.said.len);
+            push(&stage, at, stage.talk.said.len);
             settle(&stage);
             check_vector(&stage, &vectors[i], at);
         }
@@ -316,9 +295,9 @@ static void a_request_means_the_same_byte_by_byte(void **state)
             continue;
         }
         write_vector(&stage, &vectors[i]);
-        for (size_t at = 0; at < stage.said.len; at++) {
+        for (size_t at = 0; at < stage.talk.said.len; at++) {
             push(&stage, at, at + 1);
-            turns_settle(&stage.turns, NULL, NULL);
+            turns_settle(&stage.talk.turns, NULL, NULL);
         }
         settle(&stage);
         check_vector(&stage, &vectors[i], 1);
@@ -334,16 +313,16 @@ static void what_nobody_takes_gives_no_credit(void **state)
     (void)state;
     static struct stage stage;
     stage_init_greeted(&stage);
-    stage.fake.is_slow = true;
-    stage.fake.tells_bytes = false;
+    stage.talk.fake.is_slow = true;
+    stage.talk.fake.tells_bytes = false;
     say(&stage, POST(1) "data 1 #16384\ndata 1 #16384\ndata 1 #16384\ndata 1 #16383\n");
     expect_told(&stage, "request POST /\n");
     expect_heard(&stage, "");
-    stage.fake.is_slow = false;
-    fake_on_request_bytes(stage.fake.last);
-    body_made_room(&stage.fake.last->exchange.request_body);
+    stage.talk.fake.is_slow = false;
+    fake_on_request_bytes(stage.talk.fake.last);
+    body_made_room(&stage.talk.fake.last->exchange.request_body);
     settle(&stage);
-    assert_int_equal(stage.fake.taken, H2_WINDOW_DEFAULT);
+    assert_int_equal(stage.talk.fake.taken, H2_WINDOW_DEFAULT);
     /* all of a window was taken: the stream gets it back, and as much again to grow */
     expect_heard(&stage, "window 1 65535\nwindow 1 65535\n");
     say(&stage, "data 1 end #16384\n");
@@ -359,7 +338,7 @@ static void grow_window(struct stage *stage, uint32_t id, size_t bytes)
     for (size_t sent = 0; sent < bytes; sent += 16384) {
         (void)snprintf(script, sizeof(script), "data %u #16384\n", id);
         say(stage, script);
-        stage->wire.heard[0] = '\0';
+        stage->talk.wire.heard[0] = '\0';
     }
 }
 
@@ -371,25 +350,25 @@ static void what_a_body_has_no_room_for_is_kept(void **state)
     stage_init(&stage);
     stage.settings.connection_buffer_bytes = 4 * 1024 * 1024;
     reopen(&stage);
-    stage.fake.tells_bytes = false;
+    stage.talk.fake.tells_bytes = false;
     say(&stage, "preface\nsettings\n" POST(1));
     grow_window(&stage, 1, GROWTH);
-    assert_int_equal(stage.fake.taken, GROWTH);
-    stage.fake.is_slow = true;
-    struct body *body = &stage.fake.last->exchange.request_body;
+    assert_int_equal(stage.talk.fake.taken, GROWTH);
+    stage.talk.fake.is_slow = true;
+    struct body *body = &stage.talk.fake.last->exchange.request_body;
     for (size_t sent = 0; sent < MORE; sent += FRAME) {
         say(&stage, sent + FRAME < MORE ? "data 1 #16384\n" : "data 1 end #16384\n");
     }
     expect_heard(&stage, ""); /* no reset for a window that was overrun, and no credit either */
     assert_int_equal(body->moved_in, GROWTH + BUFFER_LARGE_BYTES);
     assert_int_equal(body->state, BODY_OPEN);
-    stage.fake.is_slow = false;
-    for (int i = 0; i < 100 && stage.fake.taken < GROWTH + MORE; i++) {
-        fake_on_request_bytes(stage.fake.last);
+    stage.talk.fake.is_slow = false;
+    for (int i = 0; i < 100 && stage.talk.fake.taken < GROWTH + MORE; i++) {
+        fake_on_request_bytes(stage.talk.fake.last);
         body_made_room(body);
         settle(&stage);
     }
-    assert_int_equal(stage.fake.taken, GROWTH + MORE);
+    assert_int_equal(stage.talk.fake.taken, GROWTH + MORE);
     expect_told(&stage, "request POST /\n|end\n");
     answer(&stage);
     expect_told(&stage, "responded none\n");
@@ -401,7 +380,7 @@ static void a_client_that_overruns_a_window_is_closed(void **state)
     (void)state;
     static struct stage stage;
     stage_init_greeted(&stage);
-    stage.fake.is_slow = true;
+    stage.talk.fake.is_slow = true;
     say(&stage, POST(1) "data 1 #16384\ndata 1 #16384\ndata 1 #16384\ndata 1 #16384\n");
     expect_told(&stage, "request POST /\nresponded h2_protocol\nclosed h2_protocol\n");
     expect_heard(&stage, "reset 1 3\ngoaway 1 3\n");
@@ -414,7 +393,7 @@ static void what_is_left_of_a_reset_stream_is_credited_to_the_conn(void **state)
     (void)state;
     static struct stage stage;
     stage_init_greeted(&stage);
-    stage.fake.is_slow = true;
+    stage.talk.fake.is_slow = true;
     for (uint32_t id = 1; id < 17; id += 2) {
         char script[256];
         (void)snprintf(script, sizeof(script),
@@ -424,7 +403,7 @@ static void what_is_left_of_a_reset_stream_is_credited_to_the_conn(void **state)
         say(&stage, script);
     }
     expect_heard(&stage, "window 0 131072\nwindow 0 131072\n");
-    stage.fake.told[0] = '\0';
+    stage.talk.fake.told[0] = '\0';
     stage_fini(&stage);
 }
 
@@ -457,7 +436,7 @@ static void trailers_of_a_request_are_the_bodys(void **state)
     static struct stage stage;
     stage_init_greeted(&stage);
     say(&stage, POST(1) "data 1 hello\nheaders 1 end x-sum=1 x-b=2\n");
-    const struct fields *trailers = stage.fake.last->exchange.request_body.trailers;
+    const struct fields *trailers = stage.talk.fake.last->exchange.request_body.trailers;
     assert_non_null(trailers);
     assert_int_equal(trailers->count, 2);
     assert_true(slice_equal(trailers->at[0].name, SLICE("x-sum")));
@@ -470,9 +449,9 @@ static void trailers_of_a_request_are_the_bodys(void **state)
 static struct exchange *begin_response(struct stage *stage, unsigned status,
                                        const struct framing *framing)
 {
-    fake_respond(stage->fake.last, status, framing);
+    fake_respond(stage->talk.fake.last, status, framing);
     settle(stage);
-    return &stage->fake.last->exchange;
+    return &stage->talk.fake.last->exchange;
 }
 
 static void send_on(struct stage *stage, struct exchange *exchange, const char *text)
@@ -541,12 +520,12 @@ static void a_response_waits_for_the_conns_window(void **state)
     body_end(body);
     body_offer(body);
     settle(&stage);
-    assert_int_equal(stage.wire.content, H2_WINDOW_DEFAULT);
-    say(&stage, "window 0 1000\n");
-    assert_int_equal(stage.wire.content, H2_WINDOW_DEFAULT + 1000);
+    assert_int_equal(stage.talk.wire.content, H2_WINDOW_DEFAULT);
+    say(&stage, "window 0 5000\n");
+    assert_int_equal(stage.talk.wire.content, H2_WINDOW_DEFAULT + 5000);
     expect_told(&stage, "request GET /\n|end\n");
     say(&stage, "window 0 1000000\n");
-    assert_int_equal(stage.wire.content, BYTES);
+    assert_int_equal(stage.talk.wire.content, BYTES);
     expect_told(&stage, "responded none\n");
     stage_fini(&stage);
 }
@@ -568,9 +547,9 @@ static void a_response_that_waits_fills_its_body_and_no_more(void **state)
         settle(&stage);
     }
     assert_true(put <= BUFFER_LARGE_BYTES);
-    assert_int_equal(stage.wire.content, 0);
+    assert_int_equal(stage.talk.wire.content, 0);
     say(&stage, "window 1 60000\n");
-    assert_int_equal(stage.wire.content, 60000);
+    assert_int_equal(stage.talk.wire.content, 60000);
     assert_int_equal(body->moved_out, 60000);
     stage_fini(&stage);
     expect_told(&stage, "request GET /\n|end\nresponded drain_deadline\nclosed none\n");
@@ -599,10 +578,10 @@ static void trailers_of_a_response_are_its_end(void **state)
     expect_heard(&stage, "headers 1 :status=200\ndata 1 abc\nheaders 1 end grpc-status=0\n");
     expect_told(&stage, "request GET /\n|end\nresponded none\n");
     say(&stage, GET(3));
-    exchange = &stage.fake.last->exchange;
+    exchange = &stage.talk.fake.last->exchange;
     exchange->response_body.trailers = make_trailers(exchange);
     body_end(&exchange->response_body);
-    fake_respond(stage.fake.last, 200, &streamed);
+    fake_respond(stage.talk.fake.last, 200, &streamed);
     settle(&stage);
     expect_heard(&stage, "headers 3 :status=200\nheaders 3 end grpc-status=0\n");
     expect_told(&stage, "request GET /\n|end\nresponded none\n");
@@ -629,8 +608,8 @@ static void a_response_without_content_ends_with_its_head(void **state)
         static struct stage stage;
         stage_init_greeted(&stage);
         say(&stage, GET(1));
-        body_end(&stage.fake.last->exchange.response_body);
-        fake_respond(stage.fake.last, rows[i].status, &rows[i].framing);
+        body_end(&stage.talk.fake.last->exchange.response_body);
+        fake_respond(stage.talk.fake.last, rows[i].status, &rows[i].framing);
         settle(&stage);
         expect_heard(&stage, rows[i].heard);
         expect_told(&stage, "request GET /\n|end\nresponded none\n");
@@ -644,8 +623,8 @@ static void interim_responses_come_before_the_final_one(void **state)
     static struct stage stage;
     stage_init_greeted(&stage);
     say(&stage, "headers 1 :method=POST :scheme=https :authority=h :path=/ expect=100-continue\n");
-    struct responder *responder = stage.fake.last->exchange.responder;
-    assert_true(stage.fake.last->exchange.request->expects_continue);
+    struct responder *responder = stage.talk.fake.last->exchange.responder;
+    assert_true(stage.talk.fake.last->exchange.request->expects_continue);
     assert_true(slice_equal(responder->calls->protocol(responder), SLICE("HTTP/2")));
     const struct message go_on = {.status = 100};
     const struct message hints = {.status = 103};
@@ -666,7 +645,7 @@ static void an_early_response_ends_the_upload(void **state)
     (void)state;
     static struct stage stage;
     stage_init_greeted(&stage);
-    stage.fake.answers_at_once = true;
+    stage.talk.fake.answers_at_once = true;
     say(&stage, POST(1) "data 1 he\n");
     expect_told(&stage, "request POST /\nheresponded none\n");
     expect_heard(&stage, OK(1) "reset 1 0\n");
@@ -684,24 +663,25 @@ static void many_requests_at_once_are_all_answered(void **state)
     stage_init(&stage);
     stage.settings.streams = REQUESTS;
     reopen(&stage);
-    stage.fake.answers_at_once = true;
-    stage.fake.answer = "";
+    stage.talk.fake.answers_at_once = true;
+    stage.talk.fake.answer = "";
     say(&stage, "preface\nsettings\n");
-    stage.said.len = 0;
+    stage.talk.said.len = 0;
     for (int i = 0; i < REQUESTS; i++) {
         char script[128];
         (void)snprintf(script, sizeof(script),
                        "headers %d end :method=GET :scheme=https :authority=h :path=/\n",
                        2 * i + 1);
-        wire_write(&stage.said, script);
+        wire_write(&stage.talk.said, script);
     }
-    push(&stage, 0, stage.said.len);
+    push(&stage, 0, stage.talk.said.len);
     for (int i = 0; i < 4; i++) {
         settle(&stage);
     }
-    assert_int_equal(stage.fake.begun, REQUESTS);
-    assert_non_null(strstr(stage.wire.heard, "headers 599 end :status=200 content-length=0\n"));
-    stage.fake.told[0] = '\0';
+    assert_int_equal(stage.talk.fake.begun, REQUESTS);
+    assert_non_null(
+        strstr(stage.talk.wire.heard, "headers 599 end :status=200 content-length=0\n"));
+    stage.talk.fake.told[0] = '\0';
     stage_fini(&stage);
 }
 
@@ -711,9 +691,9 @@ static void an_urgent_response_goes_first(void **state)
     static struct stage stage;
     stage_init_greeted(&stage);
     say(&stage, "headers 1 end :method=GET :scheme=https :authority=h :path=/ priority=u=6\n");
-    struct fake_exchange *first = stage.fake.last;
+    struct fake_exchange *first = stage.talk.fake.last;
     say(&stage, "headers 3 end :method=GET :scheme=https :authority=h :path=/ priority=u=1\n");
-    struct fake_exchange *second = stage.fake.last;
+    struct fake_exchange *second = stage.talk.fake.last;
     fake_answer(first, 200);
     fake_answer(second, 200);
     settle(&stage);
@@ -770,15 +750,15 @@ static void the_driver_may_abandon_in_any_call(void **state)
     for (size_t i = 0; i < COUNT(rows); i++) {
         static struct stage stage;
         stage_init_greeted(&stage);
-        stage.fake.abandons_in = rows[i].call;
+        stage.talk.fake.abandons_in = rows[i].call;
         say(&stage, rows[i].said);
         expect_told(&stage, rows[i].told);
         expect_heard(&stage, rows[i].heard);
-        stage.fake.abandons_in = FAKE_NEVER;
+        stage.talk.fake.abandons_in = FAKE_NEVER;
         say(&stage, GET(3));
         answer(&stage);
         expect_heard(&stage, OK(3));
-        stage.fake.told[0] = '\0';
+        stage.talk.fake.told[0] = '\0';
         stage_fini(&stage);
     }
 }
@@ -797,7 +777,7 @@ static void a_cut_response_can_be_told_from_a_complete_one(void **state)
         body_cut(&exchange->response_body, FAULT_BACKEND_TRUNCATED);
         send_on(&stage, exchange, "");
         expect_told(&stage, "request GET /\n|end\nresponded backend_truncated\n");
-        assert_non_null(strstr(stage.wire.heard, "reset 1 2\n"));
+        assert_non_null(strstr(stage.talk.wire.heard, "reset 1 2\n"));
         stage_fini(&stage);
     }
 }
@@ -825,7 +805,7 @@ static void a_request_on_a_stream_that_has_ended_ends_the_conn(void **state)
     (void)state;
     static struct stage stage;
     stage_init_greeted(&stage);
-    stage.fake.answers_at_once = true;
+    stage.talk.fake.answers_at_once = true;
     say(&stage, GET(1));
     expect_heard(&stage, OK(1));
     say(&stage, GET(1));
@@ -851,7 +831,7 @@ static void what_may_come_late_is_passed_over(void **state)
     (void)state;
     static struct stage stage;
     stage_init_greeted(&stage);
-    stage.fake.answers_at_once = true;
+    stage.talk.fake.answers_at_once = true;
     say(&stage, GET(1));
     expect_heard(&stage, OK(1));
     say(&stage, "window 1 5\nreset 1 8\nframe 2 0 1 00000000ff\nping 01234567\n");
@@ -894,18 +874,18 @@ static void say_large_head(struct stage *stage, const char *id, size_t bytes)
     block.len = 0;
     wire_put_fields(&block, SLICE(":method=GET :scheme=https :authority=h :path=/"));
     wire_put_field(&block, SLICE("x-large"), (slice){value, bytes});
-    stage->said.len = 0;
+    stage->talk.said.len = 0;
     uint64_t stream = 0;
     assert_true(slice_to_number(slice_of(id), &stream));
     for (size_t at = 0; at < block.len; at += 16384) {
         size_t len = block.len - at < 16384 ? block.len - at : 16384;
         unsigned flags =
             (at == 0 ? WIRE_END_STREAM : 0) | (at + len == block.len ? WIRE_END_HEADERS : 0);
-        wire_put_header(&stage->said, len, at == 0 ? NGHTTP2_HEADERS : NGHTTP2_CONTINUATION, flags,
-                        (uint32_t)stream);
-        wire_put(&stage->said, (slice){block.at + at, len});
+        wire_put_header(&stage->talk.said, len, at == 0 ? NGHTTP2_HEADERS : NGHTTP2_CONTINUATION,
+                        flags, (uint32_t)stream);
+        wire_put(&stage->talk.said, (slice){block.at + at, len});
     }
-    push(stage, 0, stage->said.len);
+    push(stage, 0, stage->talk.said.len);
     settle(stage);
 }
 
@@ -914,7 +894,7 @@ static void a_head_that_is_too_large_is_answered_or_ends_the_conn(void **state)
     (void)state;
     static struct stage stage;
     stage_init_greeted(&stage);
-    stage.fake.answers_at_once = true;
+    stage.talk.fake.answers_at_once = true;
     say_large_head(&stage, "1", 3000);
     expect_told(&stage, "request GET /\n|end\nresponded none\n");
     expect_heard(&stage, OK(1));
@@ -932,11 +912,11 @@ static void a_head_that_is_too_large_is_answered_or_ends_the_conn(void **state)
 
 static void say_often(struct stage *stage, const char *script, int times)
 {
-    stage->said.len = 0;
+    stage->talk.said.len = 0;
     for (int i = 0; i < times; i++) {
-        wire_write(&stage->said, script);
+        wire_write(&stage->talk.said, script);
     }
-    push(stage, 0, stage->said.len);
+    push(stage, 0, stage->talk.said.len);
     settle(stage);
     settle(stage);
 }
@@ -967,10 +947,10 @@ static void floods_end_the_conn(void **state)
         stage_init_greeted(&stage);
         say(&stage, rows[i].before);
         say_often(&stage, rows[i].frame, rows[i].times);
-        if (strstr(stage.wire.heard, "goaway ") == NULL || stage.codec != NULL ||
-            strstr(stage.wire.heard, " 11\n") == NULL) {
-            fail_msg("%s: told \"%s\", heard \"%.200s\"", rows[i].frame, stage.fake.told,
-                     stage.wire.heard);
+        if (strstr(stage.talk.wire.heard, "goaway ") == NULL || stage.codec != NULL ||
+            strstr(stage.talk.wire.heard, " 11\n") == NULL) {
+            fail_msg("%s: told \"%s\", heard \"%.200s\"", rows[i].frame, stage.talk.fake.told,
+                     stage.talk.wire.heard);
         }
         stage_fini(&stage);
     }
@@ -989,11 +969,11 @@ static void resets_are_counted_as_the_work_that_they_make(void **state)
                        "reset %d 8\n",
                        id, id);
         say(&stage, script);
-        stage.fake.told[0] = '\0';
+        stage.talk.fake.told[0] = '\0';
     }
     assert_null(stage.codec);
     assert_true(id > 2 * 150 && id < 2 * 400);
-    assert_non_null(strstr(stage.wire.heard, " 11\n"));
+    assert_non_null(strstr(stage.talk.wire.heard, " 11\n"));
     stage_fini(&stage);
 }
 
@@ -1021,9 +1001,9 @@ static void a_client_may_leave_at_any_time(void **state)
         stage_init_greeted(&stage);
         say(&stage, leavings[i].said);
         if (leavings[i].resets) {
-            peer_reset(&stage.client);
+            peer_reset(&stage.talk.peer);
         } else {
-            peer_close(&stage.client);
+            peer_close(&stage.talk.peer);
         }
         settle(&stage);
         expect_told(&stage, leavings[i].told);
@@ -1037,7 +1017,7 @@ static void a_client_that_never_greeted_has_gone_too_early(void **state)
     static struct stage stage;
     stage_init(&stage);
     say(&stage, "preface\n");
-    peer_close(&stage.client);
+    peer_close(&stage.talk.peer);
     settle(&stage);
     expect_told(&stage, "closed client_gone\n");
     stage_fini(&stage);
@@ -1048,7 +1028,7 @@ static void what_is_no_preface_ends_the_conn(void **state)
     (void)state;
     static struct stage stage;
     stage_init(&stage);
-    peer_say(&stage.client, "GET / HTTP/1.1\r\nhost: h\r\n\r\n");
+    peer_say(&stage.talk.peer, "GET / HTTP/1.1\r\nhost: h\r\n\r\n");
     settle(&stage);
     expect_told(&stage, "closed h2_protocol\n");
     stage_fini(&stage);
@@ -1076,7 +1056,7 @@ static void a_client_that_says_goodbye_gets_its_answers(void **state)
 static struct exchange *begin_tunnel(struct stage *stage, const char *key_to_answer)
 {
     say(stage, CONNECT(1));
-    struct exchange *exchange = &stage->fake.last->exchange;
+    struct exchange *exchange = &stage->talk.fake.last->exchange;
     const struct field *key = fields_find(&exchange->request->fields, FIELD_SEC_WEBSOCKET_KEY);
     assert_non_null(key);
     assert_true(slice_equal(exchange->request->upgrade, SLICE("websocket")));
@@ -1089,7 +1069,7 @@ static struct exchange *begin_tunnel(struct stage *stage, const char *key_to_ans
         STATUS_OK);
     exchange->response->upgrade = SLICE("websocket");
     const struct framing tunnel = {.kind = FRAMING_TUNNEL};
-    fake_respond(stage->fake.last, 101, &tunnel);
+    fake_respond(stage->talk.fake.last, 101, &tunnel);
     settle(stage);
     return exchange;
 }
@@ -1138,10 +1118,10 @@ static void a_tunnel_that_was_not_agreed_on_is_cut(void **state)
     stage_init_greeted(&stage);
     say(&stage, "");
     say(&stage, CONNECT(1));
-    struct exchange *exchange = &stage.fake.last->exchange;
+    struct exchange *exchange = &stage.talk.fake.last->exchange;
     exchange->response->upgrade = SLICE("websocket");
     const struct framing tunnel = {.kind = FRAMING_TUNNEL};
-    fake_respond(stage.fake.last, 101, &tunnel);
+    fake_respond(stage.talk.fake.last, 101, &tunnel);
     settle(&stage);
     expect_heard(&stage, "reset 1 2\n");
     expect_told(&stage, "request GET /ws\nresponded backend_upgrade\n");
@@ -1154,7 +1134,7 @@ static void a_tunnel_that_is_refused_is_an_ordinary_answer(void **state)
     static struct stage stage;
     stage_init_greeted(&stage);
     say(&stage, CONNECT(1));
-    fake_answer(stage.fake.last, 403);
+    fake_answer(stage.talk.fake.last, 403);
     settle(&stage);
     expect_heard(&stage, "headers 1 :status=403 content-length=2\ndata 1 end hi\nreset 1 0\n");
     expect_told(&stage, "request GET /ws\nresponded none\n");
@@ -1167,7 +1147,7 @@ static void tunnels_are_not_offered_where_there_are_no_routes(void **state)
     static struct stage stage;
     stage_init(&stage);
     close_conn(&stage);
-    fake_init(&stage.fake, stage.turns.loop);
+    fake_init(&stage.talk.fake, stage.talk.turns.loop);
     stage.settings.takes_tunnels = false;
     open_conn(&stage);
     expect_heard(&stage, "settings 3=3 6=4096 9=1\nwindow 0 196609\n");
@@ -1189,9 +1169,9 @@ static void a_client_that_does_not_greet_is_let_go(void **state)
         stage.settings.header_ms = 200;
         reopen(&stage);
         say(&stage, said[i]);
-        assert_true(turns_until_within(&stage.turns, 2000, is_closed, &stage));
+        assert_true(turns_until_within(&stage.talk.turns, 2000, is_closed, &stage));
         expect_told(&stage, "closed timeout_header\n");
-        assert_non_null(strstr(stage.wire.heard, "goaway 0 11\n"));
+        assert_non_null(strstr(stage.talk.wire.heard, "goaway 0 11\n"));
         stage_fini(&stage);
     }
 }
@@ -1206,10 +1186,10 @@ static void a_head_has_one_deadline_however_it_trickles(void **state)
     stage.settings.idle_ms = 100000;
     say(&stage, "headers 1 part :method=GET\n");
     for (int i = 0; i < 5; i++) {
-        stage.said.len = 0;
-        wire_write(&stage.said, "continuation 1 part x=y\n");
-        push(&stage, 0, stage.said.len);
-        turns_pass(&stage.turns, 110);
+        stage.talk.said.len = 0;
+        wire_write(&stage.talk.said, "continuation 1 part x=y\n");
+        push(&stage, 0, stage.talk.said.len);
+        turns_pass(&stage.talk.turns, 110);
     }
     assert_true(is_closed(&stage));
     expect_told(&stage, "responded timeout_header\nclosed none\n");
@@ -1222,10 +1202,10 @@ static void an_idle_client_is_let_go(void **state)
     static struct stage stage;
     stage_init_greeted(&stage);
     stage.settings.idle_ms = 200;
-    stage.fake.answers_at_once = true;
+    stage.talk.fake.answers_at_once = true;
     say(&stage, GET(1));
     expect_heard(&stage, OK(1));
-    assert_true(turns_until_within(&stage.turns, 2000, is_closed, &stage));
+    assert_true(turns_until_within(&stage.talk.turns, 2000, is_closed, &stage));
     expect_told(&stage, "request GET /\n|end\nresponded none\nclosed timeout_idle\n");
     expect_heard(&stage, "goaway 1 0\n");
     stage_fini(&stage);
@@ -1240,10 +1220,10 @@ static void pings_do_not_keep_an_idle_conn(void **state)
     stage.settings.idle_ms = 300;
     say(&stage, "preface\nsettings\n");
     for (int i = 0; i < 5; i++) {
-        stage.said.len = 0;
-        wire_write(&stage.said, "ping 01234567\n");
-        push(&stage, 0, stage.said.len);
-        turns_pass(&stage.turns, 110);
+        stage.talk.said.len = 0;
+        wire_write(&stage.talk.said, "ping 01234567\n");
+        push(&stage, 0, stage.talk.said.len);
+        turns_pass(&stage.talk.turns, 110);
     }
     assert_true(is_closed(&stage));
     expect_told(&stage, "closed timeout_idle\n");
@@ -1258,7 +1238,7 @@ static void a_conn_with_a_request_is_not_idle(void **state)
     stage.settings.idle_ms = 100;
     stage.settings.header_ms = 100;
     say(&stage, GET(1));
-    turns_pass(&stage.turns, 400);
+    turns_pass(&stage.talk.turns, 400);
     expect_told(&stage, "request GET /\n|end\n");
     answer(&stage);
     expect_heard(&stage, OK(1));
@@ -1273,8 +1253,8 @@ static void a_body_below_the_rate_is_answered(void **state)
     stage.settings.minimum_rate = 1000;
     stage.settings.rate_grace_ms = 200;
     say(&stage, POST(1) "data 1 he\n");
-    stage.fake.answers_at_once = true;
-    turns_pass(&stage.turns, 700);
+    stage.talk.fake.answers_at_once = true;
+    turns_pass(&stage.talk.turns, 700);
     settle(&stage);
     expect_told(&stage, "request POST /\nhebad timeout_body\nresponded none\n");
     expect_heard(&stage, "headers 1 :status=408 content-length=2\ndata 1 end hi\nreset 1 0\n");
@@ -1297,11 +1277,11 @@ static void a_client_that_takes_nothing_is_cut(void **state)
     assert_int_equal(body_put(&exchange->response_body, (slice){bytes, BODY_BYTES}), BODY_BYTES);
     body_end(&exchange->response_body);
     send_on(&stage, exchange, "");
-    assert_int_equal(stage.wire.content, H2_WINDOW_DEFAULT);
-    turns_pass(&stage.turns, 1000);
+    assert_int_equal(stage.talk.wire.content, H2_WINDOW_DEFAULT);
+    turns_pass(&stage.talk.turns, 1000);
     settle(&stage);
     expect_told(&stage, "request GET /\n|end\nresponded timeout_send\n");
-    assert_non_null(strstr(stage.wire.heard, "reset 1 11\n"));
+    assert_non_null(strstr(stage.talk.wire.heard, "reset 1 11\n"));
     stage_fini(&stage);
 }
 
@@ -1315,7 +1295,7 @@ static void a_response_with_little_to_say_is_no_slow_client(void **state)
     say(&stage, GET(1));
     struct exchange *exchange = begin_response(&stage, 200, &streamed);
     send_on(&stage, exchange, "b");
-    turns_pass(&stage.turns, 600);
+    turns_pass(&stage.talk.turns, 600);
     expect_told(&stage, "request GET /\n|end\n");
     stage_fini(&stage);
 }
@@ -1329,7 +1309,7 @@ static void a_call_of_grpc_may_be_silent(void **state)
     stage.settings.rate_grace_ms = 100;
     say(&stage, "headers 1 :method=POST :scheme=https :authority=h :path=/s/m te=trailers "
                 "content-type=application/grpc\ndata 1 he\n");
-    turns_pass(&stage.turns, 500);
+    turns_pass(&stage.talk.turns, 500);
     expect_told(&stage, "request POST /s/m\nhe");
     stage_fini(&stage);
 }
@@ -1342,7 +1322,7 @@ static void draining_says_so_twice(void **state)
     static struct stage stage;
     stage_init_greeted(&stage);
     say(&stage, GET(1));
-    struct fake_exchange *first = stage.fake.last;
+    struct fake_exchange *first = stage.talk.fake.last;
     stage.codec->calls->drain(stage.codec);
     settle(&stage);
     expect_heard(&stage, "ping ........\ngoaway 2147483647 0\n");
@@ -1350,7 +1330,7 @@ static void draining_says_so_twice(void **state)
     expect_heard(&stage, "goaway 3 0\n");
     say(&stage, GET(5)); /* this one was told in time */
     expect_told(&stage, "request GET /\n|end\nrequest GET /\n|end\n");
-    fake_answer(stage.fake.last, 200);
+    fake_answer(stage.talk.fake.last, 200);
     settle(&stage);
     expect_heard(&stage, OK(3));
     expect_told(&stage, "responded none\n");
@@ -1358,7 +1338,7 @@ static void draining_says_so_twice(void **state)
     settle(&stage);
     expect_heard(&stage, OK(1));
     expect_told(&stage, "responded none\nclosed none\n");
-    assert_true(stage.client.has_ended && !stage.client.was_reset);
+    assert_true(stage.talk.peer.has_ended && !stage.talk.peer.was_reset);
     stage_fini(&stage);
 }
 
@@ -1375,7 +1355,7 @@ static void draining_an_idle_conn_ends_it_when_the_ping_is_back(void **state)
     say(&stage, "frame 6 1 0 0000000000000000\n");
     expect_heard(&stage, "goaway 0 0\n");
     expect_told(&stage, "closed none\n");
-    assert_true(stage.client.has_ended && !stage.client.was_reset);
+    assert_true(stage.talk.peer.has_ended && !stage.talk.peer.was_reset);
     stage_fini(&stage);
 }
 
@@ -1386,7 +1366,7 @@ static void draining_does_not_wait_for_a_ping_that_never_comes(void **state)
     stage_init_greeted(&stage);
     stage.codec->calls->drain(stage.codec);
     settle(&stage);
-    assert_true(turns_until_within(&stage.turns, 2 * H2_GOAWAY_MS, is_closed, &stage));
+    assert_true(turns_until_within(&stage.talk.turns, 2 * H2_GOAWAY_MS, is_closed, &stage));
     expect_heard(&stage, "ping ........\ngoaway 2147483647 0\ngoaway 0 0\n");
     expect_told(&stage, "closed none\n");
     stage_fini(&stage);
@@ -1398,7 +1378,7 @@ static void the_last_allowed_request_drains_the_conn(void **state)
     static struct stage stage;
     stage_init_greeted(&stage);
     stage.settings.requests_per_conn = 2;
-    stage.fake.answers_at_once = true;
+    stage.talk.fake.answers_at_once = true;
     say(&stage, GET(1));
     expect_heard(&stage, OK(1));
     say(&stage, GET(3));

@@ -1,34 +1,14 @@
 /* tests/unit/proxy/http2/websocket_test.c · SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/http2/websocket.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
+#include "support/arena_rig.h"
 
 /* RFC 6455 §1.3 */
 #define KEY    "dGhlIHNhbXBsZSBub25jZQ=="
 #define ACCEPT "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-
-static struct arena_pool pool;
-static struct arena arena;
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena_init(&arena, &pool, 1 << 16);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_reset(&arena);
-    arena_pool_fini(&pool);
-    return 0;
-}
 
 static struct message with(enum field_token token, slice value)
 {

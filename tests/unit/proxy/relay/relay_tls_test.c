@@ -1,6 +1,7 @@
 /* tests/unit/proxy/relay/relay_tls_test.c
  *
- * What is offered to the servers of a backend, read from the ClientHello that each would get.
+ * What is offered to the servers of a backend, read from the ClientHello that each would get, and
+ * by what they are verified.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -17,7 +18,9 @@ static const char TEXT[] =
     "backends:\n"
     "  plain: {servers: ['http://a', 'h2c://b', 'unix:/c']}\n"
     "  app: {servers: ['https://a', 'h2://b', 'http://c', 'h2c://d', 'unix:/e', 'https://f'],\n"
-    "        tls: {ca: ca.pem}}\n";
+    "        tls: {ca: ca.pem}}\n"
+    "  first: {servers: ['https://g']}\n"
+    "  second: {servers: ['https://h']}\n";
 
 struct stage {
     struct rig_authority authority;
@@ -36,6 +39,7 @@ static void add_authority(struct stage *stage)
     assert_true(len > 0);
     BIO_free(bio);
     assert_true(bundle_add(stage->bundle, "ca.pem", pem, (size_t)len));
+    assert_true(bundle_add(stage->bundle, RELAY_SYSTEM_CA, pem, (size_t)len));
 }
 
 static int stage_init(void **state)
@@ -146,11 +150,33 @@ static void a_backend_in_plaintext_has_no_tls(void **state)
     }
 }
 
+static X509_STORE *store_of(const struct stage *stage, size_t backend)
+{
+    X509_STORE *store = NULL;
+    SSL *ssl = tls_client_ssl_new(relay_tls_clients(stage->tls, backend)[0], "a");
+    assert_non_null(ssl);
+    assert_int_equal(SSL_get0_verify_cert_store(ssl, &store), 1);
+    SSL_free(ssl);
+    assert_non_null(store); /* the client holds it still */
+    return store;
+}
+
+static void the_systems_authorities_are_read_once(void **state)
+{
+    struct stage *stage = *state;
+    X509_STORE *own = store_of(stage, 1);
+    X509_STORE *first = store_of(stage, 2);
+    X509_STORE *second = store_of(stage, 3);
+    assert_ptr_equal(first, second);
+    assert_ptr_not_equal(first, own);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_scheme_offers_what_it_promises),
         cmocka_unit_test(a_backend_in_plaintext_has_no_tls),
+        cmocka_unit_test(the_systems_authorities_are_read_once),
     };
     return cmocka_run_group_tests(tests, stage_init, stage_fini);
 }

@@ -7,18 +7,15 @@
 #include "crypto/tls_facts.h"
 #include "proxy/net/stream.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "proxy/http1/request.h"
 #include "proxy/http1/serialise.h"
 #include "proxy/http2/block.h"
 #include "proxy/http2/head.h"
+#include "support/arena_rig.h"
 
 /* What the handshake has agreed on, without one. */
 static const char *agreed;
@@ -68,9 +65,6 @@ enum { HEAD_ROOM = 8192 };
 
 static const struct message_limits limits = {
     .header_bytes = 8192, .header_count = 64, .uri_bytes = 4096};
-
-static struct arena_pool pool;
-static struct arena arena;
 
 static struct message read_http1(const char *text)
 {
@@ -158,21 +152,6 @@ static void a_websocket_is_the_same_over_either_version(void **state)
     write_http1(&request, before);
     write_http1(&carried, after);
     assert_string_equal(after, before);
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    arena_init(&arena, &pool, 1 << 20);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    arena_reset(&arena);
-    arena_pool_fini(&pool);
-    return 0;
 }
 
 int main(void)

@@ -1,4 +1,4 @@
-/* proxy/process/program.h
+/* proxy/process/system_program.h
  *
  * One run of a system's program: started, given its input, waited for, killed when it takes too
  * long.
@@ -17,19 +17,24 @@
 
 #include "proxy/base/status.h"
 
-enum { PROGRAM_WORDS_MAX = 16, PROGRAM_SAID_BYTES = 256, PROGRAM_PATH_BYTES = 64 };
+enum {
+    SYSTEM_PROGRAM_WORDS_MAX = 16,
+    SYSTEM_PROGRAM_SAID_BYTES = 256,
+    SYSTEM_PROGRAM_PATH_BYTES = 64
+};
 
-struct program_run {
-    const char *words[PROGRAM_WORDS_MAX]; /* the program's name first, NULL at the end */
-    const char *input;                    /* its standard input; NULL: nothing */
+struct system_program_run {
+    const char *words[SYSTEM_PROGRAM_WORDS_MAX]; /* the program's name first, NULL at the end */
+    const char *input;                           /* its standard input; NULL: nothing */
     size_t input_len;
     int timeout_ms;
 };
 
 /* Finds a program by name in the folders of the system. False: it is not installed. */
-bool program_find(const char *name, char path[PROGRAM_PATH_BYTES]);
+bool system_program_find(const char *name, char path[SYSTEM_PROGRAM_PATH_BYTES]);
 
 /* Runs it to its end. OK: it ended with 0. REFUSED: it did not, or it is not installed; `said` is
  * the first line that it wrote to standard error, or what became of it. SYS: it could not be
  * started. */
-MUST_CHECK enum status program_run(const struct program_run *run, char said[PROGRAM_SAID_BYTES]);
+MUST_CHECK enum status system_program_run(const struct system_program_run *run,
+                                          char said[SYSTEM_PROGRAM_SAID_BYTES]);

@@ -1,5 +1,5 @@
-/* proxy/process/program.c · SPDX-License-Identifier: Apache-2.0 */
-#include "proxy/process/program.h"
+/* proxy/process/system_program.c · SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/process/system_program.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,10 +18,10 @@
 
 static const char *const FOLDERS[] = {"/usr/sbin", "/sbin", "/usr/bin", "/bin"};
 
-bool program_find(const char *name, char path[PROGRAM_PATH_BYTES])
+bool system_program_find(const char *name, char path[SYSTEM_PROGRAM_PATH_BYTES])
 {
     for (size_t i = 0; i < sizeof(FOLDERS) / sizeof(FOLDERS[0]); i++) {
-        (void)snprintf(path, PROGRAM_PATH_BYTES, "%s/%s", FOLDERS[i], name);
+        (void)snprintf(path, SYSTEM_PROGRAM_PATH_BYTES, "%s/%s", FOLDERS[i], name);
         if (access(path, X_OK) == 0) {
             return true;
         }
@@ -32,7 +32,7 @@ bool program_find(const char *name, char path[PROGRAM_PATH_BYTES])
 /* ---- starting ---- */
 
 /* Its input is a memory file, so that it is never waited for while it does not read. */
-static int open_input(const struct program_run *run)
+static int open_input(const struct system_program_run *run)
 {
     if (run->input == NULL) {
         return open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -62,11 +62,12 @@ static bool set_descriptors(posix_spawn_file_actions_t *actions, int input, int 
     return posix_spawn_file_actions_adddup2(actions, input, STDIN_FILENO) == 0 &&
            posix_spawn_file_actions_addopen(actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0) ==
                0 &&
-           posix_spawn_file_actions_adddup2(actions, said, STDERR_FILENO) == 0;
+           posix_spawn_file_actions_adddup2(actions, said, STDERR_FILENO) == 0 &&
+           posix_spawn_file_actions_addclosefrom_np(actions, STDERR_FILENO + 1) == 0;
 }
 
-/* The copies of `input` and `said` are 0 and 2; everything else of ours is close-on-exec. */
-static bool start(const struct program_run *run, const char *path, int input, int said, pid_t *pid)
+static bool start(const struct system_program_run *run, const char *path, int input, int said,
+                  pid_t *pid)
 {
     static char *const NO_ENVIRONMENT[] = {NULL};
     posix_spawn_file_actions_t actions;
@@ -98,7 +99,7 @@ static void keep(struct listening *listening, const char *bytes, size_t len)
 {
     for (size_t i = 0; i < len && !listening->is_over; i++) {
         unsigned char byte = (unsigned char)bytes[i];
-        if (byte == '\n' || listening->len + 1 == PROGRAM_SAID_BYTES) {
+        if (byte == '\n' || listening->len + 1 == SYSTEM_PROGRAM_SAID_BYTES) {
             listening->is_over = true;
         } else {
             listening->said[listening->len++] = byte >= ' ' && byte != 0x7f ? (char)byte : '?';
@@ -156,20 +157,21 @@ static enum status finish(pid_t pid, bool is_in_time, struct listening *listenin
         }
     }
     if (!is_in_time) {
-        (void)snprintf(listening->said, PROGRAM_SAID_BYTES, "it took too long and was killed");
+        (void)snprintf(listening->said, SYSTEM_PROGRAM_SAID_BYTES,
+                       "it took too long and was killed");
         return STATUS_REFUSED;
     }
     if (WIFEXITED(ending) && WEXITSTATUS(ending) == 0) {
         return STATUS_OK;
     }
     if (listening->len == 0) {
-        (void)snprintf(listening->said, PROGRAM_SAID_BYTES, "it ended with status %d",
+        (void)snprintf(listening->said, SYSTEM_PROGRAM_SAID_BYTES, "it ended with status %d",
                        WIFEXITED(ending) ? WEXITSTATUS(ending) : 128 + WTERMSIG(ending));
     }
     return STATUS_REFUSED;
 }
 
-static enum status run_at(const struct program_run *run, const char *path, int input,
+static enum status run_at(const struct system_program_run *run, const char *path, int input,
                           const int pipe_ends[2], char *said)
 {
     pid_t pid = 0;
@@ -187,12 +189,13 @@ static enum status run_at(const struct program_run *run, const char *path, int i
     return status;
 }
 
-enum status program_run(const struct program_run *run, char said[PROGRAM_SAID_BYTES])
+enum status system_program_run(const struct system_program_run *run,
+                               char said[SYSTEM_PROGRAM_SAID_BYTES])
 {
-    char path[PROGRAM_PATH_BYTES];
+    char path[SYSTEM_PROGRAM_PATH_BYTES];
     said[0] = '\0';
-    if (!program_find(run->words[0], path)) {
-        (void)snprintf(said, PROGRAM_SAID_BYTES, "it is not installed");
+    if (!system_program_find(run->words[0], path)) {
+        (void)snprintf(said, SYSTEM_PROGRAM_SAID_BYTES, "it is not installed");
         return STATUS_REFUSED;
     }
     int pipe_ends[2] = {-1, -1};
@@ -207,7 +210,7 @@ enum status program_run(const struct program_run *run, char said[PROGRAM_SAID_BY
         (void)close(input);
     }
     if (status == STATUS_SYS) {
-        (void)snprintf(said, PROGRAM_SAID_BYTES, "it could not be started");
+        (void)snprintf(said, SYSTEM_PROGRAM_SAID_BYTES, "it could not be started");
     }
     return status;
 }

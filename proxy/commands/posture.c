@@ -1,0 +1,179 @@
+/* proxy/commands/posture.c
+ *
+ * sallyport posture: the hops of the running instance, judged now, with what was really seen: each
+ * peer of gossip with when it last proved that it has a key. Exit: 0 no violation, 1 violations,
+ * 2 bad input, 3 nobody answers.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/admin/client.h"
+#include "proxy/commands/command.h"
+#include "proxy/commands/instance.h"
+
+enum { ANSWER_MS = 5000 };
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text == NULL ? "?" : text;
+}
+
+static long long number_of(const json_t *object, const char *key)
+{
+    return (long long)json_integer_value(json_object_get(object, key));
+}
+
+/* ---- text ---- */
+
+static void print_counts(const char *what, json_t *counts)
+{
+    const char *key = NULL;
+    json_t *value = NULL;
+    bool is_first = true;
+    json_object_foreach(counts, key, value)
+    {
+        (void)printf("%s%s %lld", is_first ? what : ", ", key,
+                     (long long)json_integer_value(value));
+        is_first = false;
+    }
+    if (!is_first) {
+        (void)printf("\n");
+    }
+}
+
+static void print_hop(const json_t *hop)
+{
+    const json_t *waiver = json_object_get(hop, "waiver");
+    (void)printf("%s  %s  %s  %s → %s\n", text_of(hop, "name"), text_of(hop, "protection"),
+                 text_of(hop, "verdict"), text_of(hop, "from"), text_of(hop, "to"));
+    (void)printf("    %s\n", text_of(hop, "evidence"));
+    if (strcmp(text_of(hop, "verdict"), "ok") != 0) {
+        (void)printf("    %s\n", text_of(hop, "reason"));
+    }
+    if (json_is_object(waiver)) {
+        (void)printf("    waiver until %s: %s\n", text_of(waiver, "expires"),
+                     text_of(waiver, "reason"));
+    }
+    print_counts("    ", json_object_get(hop, "counters"));
+    print_counts("    refused: ", json_object_get(hop, "refused"));
+}
+
+static void print_stranger(const json_t *hop)
+{
+    (void)printf("stranger %s\n", text_of(hop, "to"));
+    print_counts("    ", json_object_get(hop, "counters"));
+    print_counts("    refused: ", json_object_get(hop, "refused"));
+}
+
+static void print_text(const json_t *posture)
+{
+    size_t i = 0;
+    const json_t *hop = NULL;
+    json_array_foreach(json_object_get(posture, "hops"), i, hop)
+    {
+        print_hop(hop);
+    }
+    json_array_foreach(json_object_get(posture, "strangers"), i, hop)
+    {
+        print_stranger(hop);
+    }
+    (void)printf("%zu hops, %lld violations, %lld waived; mode %s\n",
+                 json_array_size(json_object_get(posture, "hops")),
+                 number_of(posture, "violations"), number_of(posture, "waived"),
+                 text_of(posture, "mode"));
+}
+
+/* ---- Markdown ---- */
+
+/* A bar would end the cell. */
+static void print_cell(const char *text)
+{
+    (void)printf("| ");
+    for (; *text != '\0'; text++) {
+        (void)printf(*text == '|' ? "\\|" : "%c", *text);
+    }
+    (void)printf(" ");
+}
+
+static void print_markdown(const json_t *posture)
+{
+    static const char *const KEYS[] = {"name", "from", "to", "protection", "verdict", "evidence"};
+    size_t i = 0;
+    const json_t *hop = NULL;
+    (void)printf("| hop | from | to | protection | verdict | evidence |\n"
+                 "|---|---|---|---|---|---|\n");
+    json_array_foreach(json_object_get(posture, "hops"), i, hop)
+    {
+        for (size_t k = 0; k < sizeof(KEYS) / sizeof(KEYS[0]); k++) {
+            print_cell(text_of(hop, KEYS[k]));
+        }
+        (void)printf("|\n");
+    }
+}
+
+/* ---- the command ---- */
+
+static bool take_markdown(int *argc, char **argv)
+{
+    bool is_found = false;
+    int kept = 0;
+    for (int i = 0; i < *argc; i++) {
+        if (strcmp(argv[i], "--markdown") == 0) {
+            is_found = true;
+        } else {
+            argv[kept++] = argv[i];
+        }
+    }
+    *argc = kept;
+    argv[kept] = NULL;
+    return is_found;
+}
+
+static int show(const char *answer, bool is_json, bool is_markdown)
+{
+    json_t *posture = json_loads(answer, 0, NULL);
+    if (is_json) {
+        (void)printf("%s\n", answer);
+    } else if (is_markdown) {
+        print_markdown(posture);
+    } else {
+        print_text(posture);
+    }
+    bool is_clean = posture != NULL && number_of(posture, "violations") == 0;
+    json_decref(posture);
+    return is_clean ? COMMAND_FINE : COMMAND_REFUSED;
+}
+
+int command_posture(int argc, char **argv)
+{
+    struct instance_options options;
+    char path[INSTANCE_PATH_BYTES];
+    bool is_markdown = take_markdown(&argc, argv);
+    if (!instance_options_read(&options, argc, argv)) {
+        return COMMAND_BAD_INPUT;
+    }
+    if (options.is_help) {
+        instance_options_help("posture", "Shows the running instance's hops with their verdicts; "
+                                         "with --markdown as a table for a report. Exit status: "
+                                         "0 no violation, 1 violations, 2 bad input, 3 nobody "
+                                         "answers.");
+        return COMMAND_FINE;
+    }
+    if (!instance_find(&options, path)) {
+        return COMMAND_BAD_INPUT;
+    }
+    char *answer = NULL;
+    int timeout_ms = options.timeout_ms < 0 ? ANSWER_MS : (int)options.timeout_ms;
+    if (admin_ask(path, "posture", timeout_ms, &answer, NULL) != STATUS_OK) {
+        instance_tell_silence(path);
+        return COMMAND_SYSTEM;
+    }
+    int status = show(answer, options.is_json, is_markdown);
+    free(answer);
+    return status;
+}
