@@ -34,7 +34,7 @@
     X(OTHER_LABEL, "other_label",     "its label is another one, or it has one and we do not, or the other way round") \
     X(PLAINTEXT,   "plaintext",       "it does not encrypt what it sends")                         \
     X(NOT_GOSSIP,  "not_gossip",      "something is there, and it is no gossip")                   \
-    X(CLOSED,      "closed",          "it closes without a word: a Sallyport with other keys does, or what is no gossip") \
+    X(CLOSED,      "closed",          "it closes without a word: a Sallyport with another label does, and what is no gossip") \
     X(NOTHING,     "nothing_there",   "nobody answers: nothing is there, or a firewall lets neither through")
 /* clang-format on */
 
