@@ -473,10 +473,21 @@ class Sidecar:
         self.sallyport.process.wait_for(lambda: len(self.events("keyring_taken")) > before,
                                         "the keyring to be taken")
 
-    def verb(self, *argv, check=True):
+    def verb(self, *argv, **keywords):
         """`sallyport VERB ...` on this host."""
         with environment(sanitizer_settings()):
-            return self.host.run(self.binary, *argv, check=check)
+            return self.host.run(self.binary, *argv, **keywords)
+
+    def keyring_verb(self, deed, *argv, **keywords):
+        """`sallyport keyring DEED` with this one's keyring; ends when it is loaded."""
+        return self.verb("keyring", deed, self.keyring, *argv, "-c", self.config_path, **keywords)
+
+    def keys(self):
+        """What is told of each key, the one that encrypts first."""
+        return json.loads(self.keyring_verb("list", "--json").stdout)["keys"]
+
+    def counters(self):
+        return self.status()["gossip"][0]
 
     def status(self):
         return json.loads(self.verb("status", "--json", "-c", self.config_path).stdout)

@@ -14,7 +14,7 @@ import time
 
 import pytest
 from conftest import wait_until
-from gossip_lab import PORT, make_key, open_lab, wait_members
+from gossip_lab import PORT, make_key, open_lab, wait_members, without_privileges
 from gossip_network import opened
 
 PAYLOAD = "payload-of-an-event"
@@ -200,6 +200,21 @@ def test_a_node_without_a_key_does_not_join_and_the_log_names_it(lab):
     assert not stranger.try_to_join(member)
     wait_refused(member.host.sidecar, stranger.host.ipv4, "plaintext")
     wait_members([member])
+
+
+# ---- with no more than it needs ----------------------------------------------------------------
+
+
+def test_net_raw_is_enough_when_somebody_else_installs_the_rules(lab):
+    key = make_key()
+    host = lab.host()
+    lab.sidecar(host, [key], rules="external", before=without_privileges("net_raw"))
+    wire = lab.wire()
+    native = lab.serf(lab.host(), "native", key=key)
+    inner = lab.serf(host, "inner", join=native)
+    wait_members([inner, native])
+    assert inner.query("load", PAYLOAD, seconds=1)[0] == ["inner", "native"]
+    assert wire.stop().unsealed([key]) == []
 
 
 # ---- while the sidecar is dead -----------------------------------------------------------------

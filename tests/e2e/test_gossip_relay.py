@@ -56,7 +56,7 @@ def test_serf_works_on_loopback_addresses_that_stand_for_the_members(lab, relays
     wire = lab.wire()
     agents = []
     for number, host in enumerate(hosts, 1):
-        agents.append(lab.serf(host, f"node{number}", bind=stand_in(host),
+        agents.append(lab.serf(host, f"node{number}", bind=stand_in(host), profile="local",
                                join=agents[0] if agents else None))
     wait_members(agents)
     for agent in agents:

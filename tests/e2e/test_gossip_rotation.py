@@ -4,6 +4,7 @@ be taken for failed, and no event may get lost.
 SPDX-License-Identifier: Apache-2.0
 """
 
+import base64
 import contextlib
 import json
 
@@ -33,7 +34,7 @@ def undisturbed(agents):
         assert talk.said
 
 
-def wait_primary(wire, hosts, key, count=5):
+def wait_primary(wire, hosts, key, count=3):
     """Until each of these hosts sends with that key."""
     def all_do():
         catch = wire.so_far()
@@ -42,40 +43,71 @@ def wait_primary(wire, hosts, key, count=5):
 
 
 def test_a_key_is_changed_under_traffic_and_nobody_flaps(lab):
-    """Sidecars take the new key, then the natives; natives use it, then the sidecars; the old one
-    goes. serf's own `keys` reports a failure for each member that has no keyring of its own."""
+    """Sidecars take the new key, then the native does and uses it, then the sidecars use it; the old
+    one goes. serf's own `keys` reports a failure for each member that has no keyring of its own, and
+    does what it can."""
     old, new = make_key(), make_key()
     ring = lab.folder / "serf.keyring"
     ring.write_text(json.dumps([base64_of(old)]))
-    first, native, third = [lab.host() for _ in range(3)]
-    sidecars = [lab.sidecar(host, [old]) for host in (first, third)]
-    one = lab.serf(first, "node1")
-    two = lab.serf(native, "node2", keyring_file=ring, join=one)
-    agents = [one, two, lab.serf(third, "node3", join=one)]
+    hosts = [lab.host() for _ in range(3)]
+    sidecars = [lab.sidecar(host, [old]) for host in (hosts[0], hosts[2])]
+    one = lab.serf(hosts[0], "node1")
+    two = lab.serf(hosts[1], "node2", keyring_file=ring, join=one)
+    agents = [one, two, lab.serf(hosts[2], "node3", join=one)]
     wait_members(agents)
-    hosts = [first, native, third]
-
     with undisturbed(agents):
         for sidecar in sidecars:
-            sidecar.change_keyring([old, new])
+            sidecar.keyring_verb("add", "-", text=base64_of(new))
         assert two.keys("-install", base64_of(new)).returncode != 0
         assert set(json.loads(ring.read_text())) == {base64_of(old), base64_of(new)}
         two.keys("-use", base64_of(new))
         assert json.loads(ring.read_text())[0] == base64_of(new)
         wire = lab.wire()
-        wait_primary(wire, [native], new)
-        wait_primary(wire, [first, third], old)
-        for sidecar in sidecars:
-            sidecar.change_keyring([new, old])
-        wait_primary(wire, hosts, new)
+        wait_primary(wire, [hosts[1]], new)
+        wait_primary(wire, [hosts[0], hosts[2]], old)
         wire.stop()
+        for sidecar in sidecars:
+            assert all(key["opened"] > 0 for key in sidecar.keys())
+            sidecar.keyring_verb("use", sidecar.keys()[1]["id"])
         two.keys("-remove", base64_of(old))
         assert json.loads(ring.read_text()) == [base64_of(new)]
         for sidecar in sidecars:
-            sidecar.change_keyring([new])
+            sidecar.keyring_verb("remove", sidecar.keys()[1]["id"])
         last = lab.wire()
         wait_primary(last, hosts, new)
     assert last.stop().unsealed([new]) == []
+    assert all(base64_of(key) not in sidecar.sallyport.process.err
+               for key in (old, new) for sidecar in sidecars)
+
+
+AT_A_NODE = """#!/bin/sh
+# What ssh would be: runs the words after the first one on that node, where /the-node is its folder.
+node=$1
+shift
+ip netns exec "$node" sh -c "$(echo "$*" | sed "s#/the-node#$(cat {folder}/$node)#g")"
+"""
+
+
+def test_one_command_changes_the_key_of_a_whole_cluster_and_nobody_flaps(lab):
+    old = make_key()
+    agents = lab.cluster("sidecar", "sidecar", "sidecar", key=old)
+    hosts = [agent.host for agent in agents]
+    way = lab.folder / "at-a-node"
+    way.write_text(AT_A_NODE.format(folder=lab.folder))
+    way.chmod(0o755)
+    for host in hosts:
+        (lab.folder / host.namespace).write_text(f"{host.sidecar.folder}")
+    wait_members(agents)
+    with undisturbed(agents):
+        hosts[0].sidecar.verb(
+            "keyring", "rotate", "/the-node/cluster.keyring", "--nodes",
+            ",".join(host.namespace for host in hosts), "--via", f"{way} {{}}",
+            "--remote-command", lab.binary, "-c", "/the-node/sallyport.yaml", "--settle", "2s")
+        new, = {host.sidecar.keyring.read_text().strip() for host in hosts}
+        assert new != base64_of(old)
+        wire = lab.wire()
+        wait_primary(wire, hosts, base64.b64decode(new))
+    assert wire.stop().unsealed([base64.b64decode(new)]) == []
 
 
 def test_a_keyring_that_cannot_be_read_leaves_the_former_one_in_use(lab):
@@ -115,11 +147,19 @@ def test_a_plaintext_cluster_moves_to_sidecars_step_by_step(lab):
             lab.sidecar(host, [key], enforcement=REPORT, incoming="any", outgoing="plaintext")
         wire = lab.wire()
         wire.wait_until(lambda catch: len(catch.unsealed([key])) > 10, "plaintext as before")
+        for counters in (host.sidecar.counters() for host in hosts):
+            assert counters["clear_in"] > 0 and counters["clear_out"] > 0
+            assert counters["sealed"] == 0
         all_hear(agents, "step-1")
         for host in hosts:
             host.sidecar.change(outgoing="encrypted")
         wait_primary(wire, hosts, key)
         all_hear(agents, "step-2")
+        for host in hosts:  # from now on plaintext that comes in would be seen here
+            assert host.sidecar.counters()["clear_out"] == 0
+        before = [host.sidecar.counters()["clear_in"] for host in hosts]
+        all_hear(agents, "still-2")
+        assert [host.sidecar.counters()["clear_in"] for host in hosts] == before
         wire.stop()
         for host in hosts:
             host.sidecar.change(incoming="encrypted")
