@@ -2,6 +2,7 @@
 #include "crypto/gossip_cipher.c"
 
 #include <jansson.h>
+#include <openssl/err.h>
 #include <openssl/sha.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -664,6 +665,22 @@ static void only_the_primary_seals(void **state)
     json_decref(names);
 }
 
+/* Whoever asks OpenSSL next would take what is left there for his own. */
+static void a_refusal_leaves_nothing_in_the_queue_of_errors(void **state)
+{
+    (void)state;
+    uint8_t room[64] = {0};
+    size_t len;
+    size_t key;
+    struct bytes plain;
+    struct bytes label = {(const uint8_t *)"x", 1};
+    struct gossip_cipher *cipher = cipher_of_key("k16");
+    assert_int_equal(gossip_packet_seal(cipher, 1, (struct bytes){0}, room, 9, &len), GOSSIP_FINE);
+    assert_int_equal(gossip_packet_open(cipher, label, room, len, &plain, &key), GOSSIP_NO_KEY);
+    assert_int_equal(ERR_peek_error(), 0);
+    gossip_cipher_free(cipher);
+}
+
 static void each_refusal_has_a_name_of_its_own(void **state)
 {
     (void)state;
@@ -695,6 +712,7 @@ int main(void)
         cmocka_unit_test(a_label_is_taken_as_it_was_put),
         cmocka_unit_test(the_longest_frame_opens_with_the_second_key),
         cmocka_unit_test(only_the_primary_seals),
+        cmocka_unit_test(a_refusal_leaves_nothing_in_the_queue_of_errors),
         cmocka_unit_test(each_refusal_has_a_name_of_its_own),
     };
     return cmocka_run_group_tests(tests, load_vectors, free_vectors);
