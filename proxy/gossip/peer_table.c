@@ -194,7 +194,9 @@ void peer_table_prove(struct peer_table *table, struct peer *peer, size_t key, i
 {
     struct peer_table_key *found = &table->pages->keys[key];
     peer_count(peer, PEER_OPENED);
-    peer->proven_s = now_s;
+    if (peer != &table->pages->peers[0]) { /* one of those without a place speaks for no other */
+        peer->proven_s = now_s;
+    }
     __atomic_store_n(&found->opened, found->opened + 1, __ATOMIC_RELAXED);
     __atomic_store_n(&found->opened_s, now_s, __ATOMIC_RELAXED);
     if (peer->is_stranger != 0) {
