@@ -37,11 +37,17 @@ void peer_pages_unmap(struct peer_pages *pages)
     }
 }
 
-/* A process that was compromised may have written anything: texts are ended here. */
+/* A process that was compromised may have written anything: texts are ended here, and become such
+ * as any reader can print. */
 static void end_texts(struct peer_table_key *keys)
 {
     for (size_t i = 0; i < KEYRING_KEYS_MAX; i++) {
-        keys[i].id[KEYRING_ID_BYTES - 1] = '\0';
+        char *id = keys[i].id;
+        id[KEYRING_ID_BYTES - 1] = '\0';
+        for (; *id != '\0'; id++) {
+            bool is_digit = (*id >= '0' && *id <= '9') || (*id >= 'a' && *id <= 'f');
+            *id = is_digit ? *id : '?';
+        }
     }
 }
 

@@ -166,17 +166,26 @@ struct peer *peer_table_get(struct peer_table *table, const struct endpoint *end
     return add(table, endpoint, !is_local, now_s);
 }
 
+/* The very address before any other port: forged packets from that IP make entries too. */
 struct peer *peer_table_get_by_ip(struct peer_table *table, const struct endpoint *endpoint,
                                   int64_t now_s)
 {
     struct peer *peers = table->pages->peers;
+    struct peer *found = NULL;
     for (uint16_t i = table->heads[bucket_of(table, endpoint)]; i != NONE; i = table->next[i]) {
-        if (endpoint_same_ip(&peers[i].endpoint, endpoint)) {
-            greet(table, &peers[i], false, now_s);
-            return &peers[i];
+        bool is_exact = endpoint_equal(&peers[i].endpoint, endpoint);
+        if (is_exact || (found == NULL && endpoint_same_ip(&peers[i].endpoint, endpoint))) {
+            found = &peers[i];
+        }
+        if (is_exact) {
+            break;
         }
     }
-    return add(table, endpoint, true, now_s);
+    if (found == NULL) {
+        return add(table, endpoint, true, now_s);
+    }
+    greet(table, found, false, now_s);
+    return found;
 }
 
 /* ---- counting ---- */
@@ -185,7 +194,9 @@ void peer_table_prove(struct peer_table *table, struct peer *peer, size_t key, i
 {
     struct peer_table_key *found = &table->pages->keys[key];
     peer_count(peer, PEER_OPENED);
-    peer->proven_s = now_s;
+    if (peer != &table->pages->peers[0]) { /* one of those without a place speaks for no other */
+        peer->proven_s = now_s;
+    }
     __atomic_store_n(&found->opened, found->opened + 1, __ATOMIC_RELAXED);
     __atomic_store_n(&found->opened_s, now_s, __ATOMIC_RELAXED);
     if (peer->is_stranger != 0) {
