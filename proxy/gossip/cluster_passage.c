@@ -53,8 +53,10 @@ bool cluster_take_label(struct cluster *cluster, enum cluster_direction directio
     }
     if (cluster->settings->label == NULL) {
         if (direction == CLUSTER_OUT) {
-            memcpy(cluster->label, label.at, label.len);
             cluster->label_len = label.len;
+        }
+        if (direction == CLUSTER_OUT && label.len > 0) {
+            memcpy(cluster->label, label.at, label.len);
         }
         return true; /* of others it is authenticated, or the node's to judge */
     }
