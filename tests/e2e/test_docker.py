@@ -22,6 +22,8 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 WORK = TOP / "build" / "docker"  # kept between runs, so that the second build is quick
 BASE = "debian:trixie-slim"
 COMPOSE_FILE = TOP / "deploy" / "compose" / "compose.yaml"
+GOSSIP_FILE = TOP / "deploy" / "compose" / "gossip.yaml"
+NET_RAW = 1 << 13
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -105,11 +107,12 @@ def apt_proxy():
 
 @pytest.fixture(scope="module")
 def images(docker):
-    """The image and the demo's, built."""
+    """The image and those of the examples, built."""
     if docker("docker", "image", "inspect", BASE, check=False).returncode != 0:
         if docker("docker", "pull", BASE, check=False, patience=300).returncode != 0:
             docker("deploy/docker/base-image", BASE)
-    for target, tag in (("demo", "sallyport-demo"), ("sallyport", "sallyport")):
+    for target, tag in (("demo", "sallyport-demo"), ("sallyport", "sallyport"),
+                        ("serf", "sallyport-serf")):
         docker("docker", "build", "--network", "host", "-f", "deploy/docker/Dockerfile",
                "--target", target, "-t", tag, *apt_proxy(), ".", patience=800)
 
@@ -117,8 +120,18 @@ def images(docker):
 @pytest.fixture
 def compose(docker, images):
     """compose(*argv) on a project of its own; what it started is removed at the end."""
+    yield from open_project(docker, COMPOSE_FILE, "sallyport-test")
+
+
+@pytest.fixture
+def gossip(docker, images):
+    """As compose, of the gossip example."""
+    yield from open_project(docker, GOSSIP_FILE, "sallyport-gossip-test")
+
+
+def open_project(docker, file, name):
     words = ["docker-compose"] if shutil.which("docker-compose") else ["docker", "compose"]
-    words += ["-f", COMPOSE_FILE, "-p", "sallyport-test"]
+    words += ["-f", file, "-p", name]
     env = {"SALLYPORT_PORT": str(free_port()), "SALLYPORT_HOST": "localhost"}
 
     def run(*argv, **keywords):
@@ -194,3 +207,32 @@ def test_an_image_without_settings_ends_as_bad_input(docker, images):
     assert done.returncode == 2
     for word in ("--to", "SALLYPORT_TO", "-c FILE"):
         assert word in done.stderr
+
+
+def members(gossip, service):
+    done = gossip("exec", "-T", service, "serf", "members", "-format", "json", check=False)
+    if done.returncode != 0:
+        return {}
+    return {one["name"]: one["status"] for one in json.loads(done.stdout)["members"]}
+
+
+def test_the_gossip_example_is_a_cluster_whose_sidecars_have_net_raw_alone(docker, gossip):
+    gossip("up", "-d", "--no-build")
+    everybody = dict.fromkeys(("node1", "node2", "native"), "alive")
+    for service in everybody:
+        wait_until(lambda service=service: members(gossip, service) == everybody,
+                   f"{service} to see all members", patience=60, pause=0.5)
+    done = gossip("exec", "-T", "node1", "serf", "query", "-format", "json", "-timeout=2s", "load")
+    acks = json.loads(done.stdout[done.stdout.index('{\n  "Acks"'):])["Acks"]
+    assert sorted(acks) == sorted(everybody)
+
+    for service in ("sidecar1", "sidecar2"):
+        sidecar = container_of(gossip, service)
+        state = docker("docker", "exec", sidecar, "cat", "/proc/1/status").stdout
+        held = {line.split()[0]: int(line.split()[1], 16) for line in state.splitlines()
+                if line.startswith("Cap")}
+        assert held["CapEff:"] == held["CapBnd:"] == NET_RAW
+        counters, = json.loads(docker("docker", "exec", sidecar, "sallyport", "status",
+                                      "--json").stdout)["gossip"]
+        assert counters["sealed"] > 0 and counters["opened"] > 0
+        assert counters["clear_in"] == counters["clear_out"] == 0
