@@ -2,9 +2,11 @@
 #include "proxy/process/gossip_rules.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "proxy/gossip/intercept_rules.h"
@@ -77,12 +79,26 @@ static enum status run_line(const char *line, char said[SYSTEM_PROGRAM_SAID_BYTE
 
 /* Where the kernel has no IPv6, or a container may not use it, its half is neither possible nor
  * needed; should it be switched on later, the guards of the table keep it closed. */
+static bool can_bind_ip6(void)
+{
+    const struct sockaddr_in6 loopback = {.sin6_family = AF_INET6,
+                                          .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    int descriptor = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) {
+        return false;
+    }
+    bool is_bound = bind(descriptor, (const struct sockaddr *)&loopback, sizeof(loopback)) == 0;
+    (void)close(descriptor);
+    return is_bound;
+}
+
+/* A service manager may hide all of /proc that is not about processes. */
 static bool has_ip6(void)
 {
     char byte = '1';
     int file = open("/proc/sys/net/ipv6/conf/lo/disable_ipv6", O_RDONLY | O_CLOEXEC);
     if (file < 0) {
-        return false;
+        return can_bind_ip6();
     }
     bool is_read = read(file, &byte, 1) == 1;
     (void)close(file);
