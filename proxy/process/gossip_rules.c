@@ -77,8 +77,6 @@ static enum status run_line(const char *line, char said[SYSTEM_PROGRAM_SAID_BYTE
 
 /* ---- routing ---- */
 
-/* Where the kernel has no IPv6, or a container may not use it, its half is neither possible nor
- * needed; should it be switched on later, the guards of the table keep it closed. */
 static bool can_bind_ip6(void)
 {
     const struct sockaddr_in6 loopback = {.sin6_family = AF_INET6,
@@ -92,7 +90,9 @@ static bool can_bind_ip6(void)
     return is_bound;
 }
 
-/* A service manager may hide all of /proc that is not about processes. */
+/* Where the kernel has no IPv6, or a container may not use it, its half is neither possible nor
+ * needed; should it be switched on later, the guards of the table keep it closed. A service manager
+ * may hide all of /proc that is not about processes. */
 static bool has_ip6(void)
 {
     char byte = '1';
