@@ -257,7 +257,11 @@ static void forward_request(struct conversation *conversation)
     if (!conversation->is_far_open) {
         return;
     }
-    if (parcel_send(&conversation->request, conversation->far) != STATUS_OK) {
+    enum status status = parcel_send(&conversation->request, conversation->far);
+    if (status == STATUS_BROKEN) {
+        conversation_abort(conversation);
+    }
+    if (status != STATUS_OK) {
         return;
     }
     parcel_fini(&conversation->request);
@@ -323,8 +327,11 @@ static void gather_answer(struct conversation *conversation)
 
 static void return_answer(struct conversation *conversation)
 {
-    if (parcel_send(&conversation->answer, conversation->near) == STATUS_OK) {
+    enum status status = parcel_send(&conversation->answer, conversation->near);
+    if (status == STATUS_OK) {
         finish(conversation);
+    } else if (status == STATUS_BROKEN) {
+        conversation_abort(conversation);
     }
 }
 
