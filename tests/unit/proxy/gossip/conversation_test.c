@@ -87,6 +87,7 @@ static void expect_log(struct conversation_rig *rig, const char *direction, cons
 /* Near was reset, and of the answer it got nothing. */
 static void expect_near_reset(struct conversation_rig *rig)
 {
+    conversation_rig_turn(rig);
     turns_until(&rig->turns, conversation_rig_near_ended, rig);
     assert_true(rig->near.was_reset);
     assert_int_equal(rig->near.len, 0);
@@ -96,6 +97,7 @@ static void expect_near_reset(struct conversation_rig *rig)
 /* Near got all of the answer, and an orderly end. */
 static void expect_near_ended(struct conversation_rig *rig)
 {
+    conversation_rig_turn(rig);
     turns_until(&rig->turns, conversation_rig_near_ended, rig);
     assert_false(rig->near.was_reset);
     conversation_rig_finish(rig);
