@@ -175,17 +175,23 @@ static struct bytes label_of(const struct conversation *conversation)
     return (struct bytes){conversation->label, conversation->label_len};
 }
 
-static bool keep_label(struct conversation *conversation, struct peer *peer)
+static void copy_label(struct conversation *conversation)
 {
     struct bytes label = parcel_label(&conversation->request);
-    if (!cluster_take_label(conversation->cluster, conversation->direction, label)) {
-        return cluster_refuse(conversation->cluster, peer, conversation->direction, "tcp",
-                              GOSSIP_OTHER_LABEL);
-    }
     if (label.len > 0) {
         memcpy(conversation->label, label.at, label.len);
     }
     conversation->label_len = label.len;
+}
+
+static bool keep_label(struct conversation *conversation, struct peer *peer)
+{
+    if (!cluster_take_label(conversation->cluster, conversation->direction,
+                            parcel_label(&conversation->request))) {
+        return cluster_refuse(conversation->cluster, peer, conversation->direction, "tcp",
+                              GOSSIP_OTHER_LABEL);
+    }
+    copy_label(conversation);
     return true;
 }
 
@@ -245,6 +251,7 @@ static void gather_request(struct conversation *conversation)
     } else if (status == STATUS_END) {
         finish(conversation); /* somebody looked whether the port is open */
     } else if (status == STATUS_REFUSED && conversation->direction == CLUSTER_IN) {
+        copy_label(conversation); /* whoever gave one expects it of the answer */
         answer_error(conversation, peer);
     } else if (status != STATUS_AGAIN) {
         conversation_abort(conversation);
@@ -257,7 +264,11 @@ static void forward_request(struct conversation *conversation)
     if (!conversation->is_far_open) {
         return;
     }
-    if (parcel_send(&conversation->request, conversation->far) != STATUS_OK) {
+    enum status status = parcel_send(&conversation->request, conversation->far);
+    if (status == STATUS_BROKEN) {
+        conversation_abort(conversation);
+    }
+    if (status != STATUS_OK) {
         return;
     }
     parcel_fini(&conversation->request);
@@ -323,8 +334,11 @@ static void gather_answer(struct conversation *conversation)
 
 static void return_answer(struct conversation *conversation)
 {
-    if (parcel_send(&conversation->answer, conversation->near) == STATUS_OK) {
+    enum status status = parcel_send(&conversation->answer, conversation->near);
+    if (status == STATUS_OK) {
         finish(conversation);
+    } else if (status == STATUS_BROKEN) {
+        conversation_abort(conversation);
     }
 }
 

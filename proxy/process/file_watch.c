@@ -13,6 +13,19 @@ static void on_settled(void *self)
     watch->on_change(watch->self);
 }
 
+/* Each event puts the call off, but not for ever: in a folder of logs there is always one more. */
+static void await_quiet(struct file_watch *watch)
+{
+    uint64_t now_ms = loop_now_ms(watch->loop);
+    bool is_first = !deadline_is_armed(&watch->settled);
+    if (is_first) {
+        watch->first_ms = now_ms;
+    }
+    if (is_first || now_ms - watch->first_ms < FILE_WATCH_PATIENCE_MS) {
+        deadline_arm(&watch->settled, watch->loop, FILE_WATCH_SETTLE_MS, on_settled, watch);
+    }
+}
+
 /* What happened does not matter, nor to which file: links may lead anywhere. */
 static void on_ready(void *self, unsigned events)
 {
@@ -21,7 +34,7 @@ static void on_ready(void *self, unsigned events)
     char room[4096];
     while (read(watch->descriptor, room, sizeof(room)) > 0) {
     }
-    deadline_arm(&watch->settled, watch->loop, FILE_WATCH_SETTLE_MS, on_settled, watch);
+    await_quiet(watch);
 }
 
 static bool folder_of(const char *path, char *folder)

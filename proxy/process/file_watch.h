@@ -12,7 +12,10 @@
 #include "proxy/net/loop.h"
 #include "proxy/net/timer.h"
 
-enum { FILE_WATCH_SETTLE_MS = 100 };
+enum {
+    FILE_WATCH_SETTLE_MS = 100,
+    FILE_WATCH_PATIENCE_MS = 1000, /* with a folder in which something is always written */
+};
 
 /* Fields private to file_watch.c. `= {.descriptor = -1}` watches nothing. */
 struct file_watch {
@@ -20,12 +23,14 @@ struct file_watch {
     struct loop *loop;
     struct watch watch;
     struct deadline settled;
+    uint64_t first_ms; /* when the first event came for which it is armed */
     void (*on_change)(void *self);
     void *self;
 };
 
-/* Calls on_change FILE_WATCH_SETTLE_MS after the last event in the folder of `path`; the caller
- * finds out whether anything is different. SYS: errno. */
+/* Calls on_change FILE_WATCH_SETTLE_MS after the last event in the folder of `path`, but about
+ * FILE_WATCH_PATIENCE_MS after the first one at the latest; the caller finds out whether anything
+ * is different. SYS: errno. */
 MUST_CHECK enum status file_watch_open(struct file_watch *watch, struct loop *loop,
                                        const char *path, void (*on_change)(void *self), void *self);
 /* Harmless when nothing is watched. */

@@ -60,7 +60,8 @@ static enum status read_environment(const struct config_gossip *gossip, struct s
     if (value == NULL) {
         return fail(error, STATUS_REFUSED, gossip, name, "the environment variable is not set");
     }
-    return secret_set(text, value, strlen(value))
+    size_t len = strlen(value);
+    return len <= KEYRING_TEXT_BYTES_MAX && secret_set(text, value, len)
                ? STATUS_OK
                : fail(error, STATUS_REFUSED, gossip, name, "is longer than a keyring can be");
 }

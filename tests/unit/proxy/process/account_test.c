@@ -41,6 +41,52 @@ static void a_user_that_is_not_there_is_refused(void **state)
     assert_non_null(strstr(error.text, "no-such-user-here"));
 }
 
+static struct accounts root_accounts(void)
+{
+    return (struct accounts){.worker = {.uid = 65534, .gid = 65534, .name = "nobody"},
+                             .keyholder = {.uid = 65533, .gid = 65533, .name = "65533"}};
+}
+
+static void gossip_is_somebody_else_than_workers_and_keyholder(void **state)
+{
+    (void)state;
+    struct accounts others = root_accounts();
+    struct account account = {0};
+    assert_int_equal(account_choose_gossip(&account, NULL, &others, NULL), STATUS_OK);
+    assert_false(account.is_own);
+    assert_int_not_equal(account.uid, 0);
+    assert_int_not_equal(account.gid, 0);
+    assert_int_not_equal(account.uid, others.worker.uid);
+    assert_int_not_equal(account.uid, others.keyholder.uid);
+    assert_int_not_equal(account.gid, others.keyholder.gid);
+}
+
+static void gossip_is_whom_the_configuration_names(void **state)
+{
+    (void)state;
+    struct accounts others = root_accounts();
+    struct account account = {0};
+    struct process_error error = {{0}};
+    assert_int_equal(account_choose_gossip(&account, "daemon", &others, &error), STATUS_OK);
+    assert_string_equal(account.name, "daemon");
+    assert_int_equal(account.uid, 1);
+    assert_int_equal(account_choose_gossip(&account, "no-such-user-here", &others, &error),
+                     STATUS_REFUSED);
+    assert_non_null(strstr(error.text, "no-such-user-here"));
+}
+
+static void gossip_stays_who_we_are_without_the_right_to_change(void **state)
+{
+    (void)state;
+    struct accounts others = {.worker = {.is_own = true, .uid = 1234, .gid = 1235}};
+    struct account account = {0};
+    assert_int_equal(account_choose_gossip(&account, "no-such-user-here", &others, NULL),
+                     STATUS_OK);
+    assert_true(account.is_own);
+    assert_int_equal(account.uid, 1234);
+    assert_int_equal(account.gid, 1235);
+}
+
 /* In a process of its own: there is no way back. */
 static int become_and_look(const struct account *account)
 {
@@ -71,6 +117,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_keyholder_is_somebody_else_than_the_workers),
         cmocka_unit_test(a_user_that_is_not_there_is_refused),
+        cmocka_unit_test(gossip_is_somebody_else_than_workers_and_keyholder),
+        cmocka_unit_test(gossip_is_whom_the_configuration_names),
+        cmocka_unit_test(gossip_stays_who_we_are_without_the_right_to_change),
         cmocka_unit_test(there_is_no_way_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
