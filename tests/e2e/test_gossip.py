@@ -6,6 +6,7 @@ The claims about one standing cluster share it, and one capture of all that it e
 SPDX-License-Identifier: Apache-2.0
 """
 
+import concurrent.futures
 import contextlib
 import os
 import signal
@@ -20,7 +21,7 @@ from gossip_network import opened
 PAYLOAD = "payload-of-an-event"
 WORDS_OF_MESSAGES = ("SourceAddr", "Incarnation", "UserStateLen", "SeqNo", PAYLOAD)
 LOSS_SECONDS = 20
-TO_COME_BACK = 3  # what a service manager may take
+SILENCE = 0.3  # seconds, after which nothing comes any more
 
 
 @pytest.fixture
@@ -98,8 +99,9 @@ def test_events_of_each_reach_all(cluster):
 
 def test_a_query_of_each_is_answered_by_all(cluster):
     names = [agent.name for agent in cluster.agents]
-    for agent in cluster.agents:
-        acks, responses = agent.query("load", PAYLOAD, seconds=1)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        answers = list(pool.map(lambda agent: agent.query("load", PAYLOAD, 1), cluster.agents))
+    for acks, responses in answers:
         assert acks == names
         assert responses == {name: f"{name} heard {PAYLOAD}" for name in names}
 
@@ -148,6 +150,8 @@ def test_nothing_of_the_cluster_was_ever_on_the_wire_in_plaintext(cluster):
     """The last of them, so that it sees all of the above. That it can fail shows
     test_gossip_lab.py, with clusters that encrypt nothing."""
     cluster.is_well()
+    for agent in cluster.agents:  # an exchange of states, over a conn each
+        agent.join(cluster.agents[agent is cluster.agents[0]])
     cluster.wire.wait_until(lambda catch: catch.count_sealed(cluster.key) > 10, "sealed packets")
     catch = cluster.wire.so_far()
     assert catch.unsealed([cluster.key]) == []
@@ -229,8 +233,8 @@ class Ears:
             self.datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             self.datagrams.bind(("0.0.0.0", PORT))
             self.conns = socket.create_server((host.ipv4, PORT))
-        self.datagrams.settimeout(0.3)
-        self.conns.settimeout(0.3)
+        self.datagrams.settimeout(SILENCE)
+        self.conns.settimeout(SILENCE)
 
     def __enter__(self):
         return self
@@ -245,7 +249,7 @@ class Ears:
         self.datagrams.sendto(words, (other.ipv4, PORT))
         try:
             with self.host.inside():
-                conn = socket.create_connection((other.ipv4, PORT), 1)
+                conn = socket.create_connection((other.ipv4, PORT), SILENCE)
             with conn:
                 conn.sendall(words)
                 return conn.recv(1) != b""  # nobody answers: a time-out means that it stands
@@ -264,7 +268,7 @@ class Ears:
             while True:
                 conn, _ = self.conns.accept()
                 with conn:
-                    conn.settimeout(0.3)
+                    conn.settimeout(SILENCE)
                     found.append(conn.recv(65536))
         return [words for words in found if words]
 
