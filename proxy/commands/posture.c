@@ -12,21 +12,11 @@
 #include <string.h>
 
 #include "proxy/admin/client.h"
+#include "proxy/commands/answer.h"
 #include "proxy/commands/command.h"
 #include "proxy/commands/instance.h"
 
 enum { ANSWER_MS = 5000 };
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text == NULL ? "?" : text;
-}
-
-static long long number_of(const json_t *object, const char *key)
-{
-    return (long long)json_integer_value(json_object_get(object, key));
-}
 
 /* ---- text ---- */
 
@@ -49,15 +39,15 @@ static void print_counts(const char *what, json_t *counts)
 static void print_hop(const json_t *hop)
 {
     const json_t *waiver = json_object_get(hop, "waiver");
-    (void)printf("%s  %s  %s  %s → %s\n", text_of(hop, "name"), text_of(hop, "protection"),
-                 text_of(hop, "verdict"), text_of(hop, "from"), text_of(hop, "to"));
-    (void)printf("    %s\n", text_of(hop, "evidence"));
-    if (strcmp(text_of(hop, "verdict"), "ok") != 0) {
-        (void)printf("    %s\n", text_of(hop, "reason"));
+    (void)printf("%s  %s  %s  %s → %s\n", answer_text(hop, "name"), answer_text(hop, "protection"),
+                 answer_text(hop, "verdict"), answer_text(hop, "from"), answer_text(hop, "to"));
+    (void)printf("    %s\n", answer_text(hop, "evidence"));
+    if (strcmp(answer_text(hop, "verdict"), "ok") != 0) {
+        (void)printf("    %s\n", answer_text(hop, "reason"));
     }
     if (json_is_object(waiver)) {
-        (void)printf("    waiver until %s: %s\n", text_of(waiver, "expires"),
-                     text_of(waiver, "reason"));
+        (void)printf("    waiver until %s: %s\n", answer_text(waiver, "expires"),
+                     answer_text(waiver, "reason"));
     }
     print_counts("    ", json_object_get(hop, "counters"));
     print_counts("    refused: ", json_object_get(hop, "refused"));
@@ -65,7 +55,7 @@ static void print_hop(const json_t *hop)
 
 static void print_stranger(const json_t *hop)
 {
-    (void)printf("stranger %s\n", text_of(hop, "to"));
+    (void)printf("stranger %s\n", answer_text(hop, "to"));
     print_counts("    ", json_object_get(hop, "counters"));
     print_counts("    refused: ", json_object_get(hop, "refused"));
 }
@@ -84,8 +74,8 @@ static void print_text(const json_t *posture)
     }
     (void)printf("%zu hops, %lld violations, %lld waived; mode %s\n",
                  json_array_size(json_object_get(posture, "hops")),
-                 number_of(posture, "violations"), number_of(posture, "waived"),
-                 text_of(posture, "mode"));
+                 answer_number(posture, "violations"), answer_number(posture, "waived"),
+                 answer_text(posture, "mode"));
 }
 
 /* ---- Markdown ---- */
@@ -110,7 +100,7 @@ static void print_markdown(const json_t *posture)
     json_array_foreach(json_object_get(posture, "hops"), i, hop)
     {
         for (size_t k = 0; k < sizeof(KEYS) / sizeof(KEYS[0]); k++) {
-            print_cell(text_of(hop, KEYS[k]));
+            print_cell(answer_text(hop, KEYS[k]));
         }
         (void)printf("|\n");
     }
@@ -144,7 +134,7 @@ static int show(const char *answer, bool is_json, bool is_markdown)
     } else {
         print_text(posture);
     }
-    bool is_clean = posture != NULL && number_of(posture, "violations") == 0;
+    bool is_clean = posture != NULL && answer_number(posture, "violations") == 0;
     json_decref(posture);
     return is_clean ? COMMAND_FINE : COMMAND_REFUSED;
 }

@@ -12,21 +12,11 @@
 
 #include "config/arguments.h"
 #include "proxy/admin/client.h"
+#include "proxy/commands/answer.h"
 #include "proxy/commands/command.h"
 #include "proxy/commands/instance.h"
 
 enum { ANSWER_MS = 5000 };
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text == NULL ? "?" : text;
-}
-
-static long long number_of(const json_t *object, const char *key)
-{
-    return (long long)json_integer_value(json_object_get(object, key));
-}
 
 static void print_uptime(long long seconds)
 {
@@ -42,12 +32,12 @@ static void print_uptime(long long seconds)
 static void print_process(const json_t *process)
 {
     bool is_ready = json_is_true(json_object_get(process, "ready"));
-    (void)printf("  %-10s pid %-8lld %-9s restarts %lld", text_of(process, "role"),
-                 number_of(process, "pid"), is_ready ? "ready" : "not ready",
-                 number_of(process, "restarts"));
+    (void)printf("  %-10s pid %-8lld %-9s restarts %lld", answer_text(process, "role"),
+                 answer_number(process, "pid"), is_ready ? "ready" : "not ready",
+                 answer_number(process, "restarts"));
     if (json_object_get(process, "conns") != NULL) {
-        (void)printf("   conns %lld  exchanges %lld  tunnels %lld", number_of(process, "conns"),
-                     number_of(process, "exchanges"), number_of(process, "tunnels"));
+        (void)printf("   conns %lld  exchanges %lld  tunnels %lld", answer_number(process, "conns"),
+                     answer_number(process, "exchanges"), answer_number(process, "tunnels"));
     }
     (void)printf("\n");
 }
@@ -59,15 +49,16 @@ static const char *plural(long long count)
 
 static void print_policy(const json_t *status)
 {
-    long long hops = number_of(status, "hops");
-    long long violations = number_of(status, "violations");
-    const char *config = text_of(status, "config");
-    bool is_report = strcmp(text_of(status, "mode"), "report") == 0;
+    long long hops = answer_number(status, "hops");
+    long long violations = answer_number(status, "violations");
+    const char *config = answer_text(status, "config");
+    bool is_report = strcmp(answer_text(status, "mode"), "report") == 0;
     (void)printf("configuration %s\n", strcmp(config, ARGUMENTS_FILE) == 0
                                            ? "from options and environment, without a file"
                                            : config);
-    (void)printf("mode %s: %lld hop%s, %lld violation%s, %lld waived%s\n", text_of(status, "mode"),
-                 hops, plural(hops), violations, plural(violations), number_of(status, "waived"),
+    (void)printf("mode %s: %lld hop%s, %lld violation%s, %lld waived%s\n",
+                 answer_text(status, "mode"), hops, plural(hops), violations, plural(violations),
+                 answer_number(status, "waived"),
                  is_report ? "; violations are reported and not refused" : "");
 }
 
@@ -78,7 +69,7 @@ static void print_listeners(const json_t *listeners)
     (void)printf("%s", json_array_size(listeners) > 0 ? "listeners\n" : "");
     json_array_foreach(listeners, i, row)
     {
-        (void)printf("  %-10s %s\n", text_of(row, "name"), text_of(row, "address"));
+        (void)printf("  %-10s %s\n", answer_text(row, "name"), answer_text(row, "address"));
     }
 }
 
@@ -89,8 +80,9 @@ static void print_certificates(const json_t *certificates)
     (void)printf("%s", json_array_size(certificates) > 0 ? "certificates\n" : "");
     json_array_foreach(certificates, i, row)
     {
-        (void)printf("  %-10s until %s (%lld days)  %s\n", text_of(row, "name"),
-                     text_of(row, "expires"), number_of(row, "days_left"), text_of(row, "file"));
+        (void)printf("  %-10s until %s (%lld days)  %s\n", answer_text(row, "name"),
+                     answer_text(row, "expires"), answer_number(row, "days_left"),
+                     answer_text(row, "file"));
     }
 }
 
@@ -103,12 +95,12 @@ static void print_gossip(const json_t *clusters)
     {
         (void)printf("  %-10s %s, %lld peer%s, %lld stranger%s   sealed %lld  opened %lld  refused "
                      "%lld  replayed %lld  in clear %lld in, %lld out\n",
-                     text_of(row, "name"), text_of(row, "mode"), number_of(row, "peers"),
-                     plural(number_of(row, "peers")), number_of(row, "strangers"),
-                     plural(number_of(row, "strangers")), number_of(row, "sealed"),
-                     number_of(row, "opened"), number_of(row, "refused"),
-                     number_of(row, "replayed"), number_of(row, "clear_in"),
-                     number_of(row, "clear_out"));
+                     answer_text(row, "name"), answer_text(row, "mode"),
+                     answer_number(row, "peers"), plural(answer_number(row, "peers")),
+                     answer_number(row, "strangers"), plural(answer_number(row, "strangers")),
+                     answer_number(row, "sealed"), answer_number(row, "opened"),
+                     answer_number(row, "refused"), answer_number(row, "replayed"),
+                     answer_number(row, "clear_in"), answer_number(row, "clear_out"));
     }
 }
 
@@ -116,9 +108,9 @@ static void print_status(const json_t *status)
 {
     size_t i = 0;
     const json_t *row = NULL;
-    (void)printf("sallyport %s, %s, pid %lld, up ", text_of(status, "version"),
-                 text_of(status, "state"), number_of(status, "pid"));
-    print_uptime(number_of(status, "uptime_seconds"));
+    (void)printf("sallyport %s, %s, pid %lld, up ", answer_text(status, "version"),
+                 answer_text(status, "state"), answer_number(status, "pid"));
+    print_uptime(answer_number(status, "uptime_seconds"));
     (void)printf("\n");
     print_policy(status);
     (void)printf("processes\n");

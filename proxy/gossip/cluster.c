@@ -109,6 +109,16 @@ void cluster_tick(struct cluster *cluster)
     watch_nonces(cluster);
 }
 
+bool cluster_has_port(const struct cluster *cluster, uint16_t port)
+{
+    for (size_t i = 0; i < cluster->settings->port_count; i++) {
+        if (cluster->settings->ports[i] == port) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- the account ---- */
 
 static void complain(struct cluster *cluster, const struct peer *peer,

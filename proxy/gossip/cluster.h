@@ -53,6 +53,9 @@ MUST_CHECK enum status cluster_set_ring(struct cluster *cluster, struct bytes te
 /* Sets the clocks. Before each batch of work. */
 void cluster_tick(struct cluster *cluster);
 
+/* Whether the cluster's members gossip on it. */
+bool cluster_has_port(const struct cluster *cluster, uint16_t port);
+
 /* ---- packets ---- */
 
 /* Bytes in a room that has at least GOSSIP_HEAD_BYTES before them and GOSSIP_TAIL_BYTES_MAX

@@ -50,21 +50,10 @@ static bool make_place(struct conversations *conversations)
 
 /* ---- where it was going ---- */
 
-static bool is_cluster_port(const struct config_gossip *settings, uint16_t port)
-{
-    for (size_t i = 0; i < settings->port_count; i++) {
-        if (settings->ports[i] == port) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool find_transparent(const struct gate *gate, struct conversation_start *start)
 {
-    const struct config_gossip *settings = gate->conversations->cluster->settings;
     if (!gossip_original_destination(start->descriptor, &start->destination, &start->direction) ||
-        !is_cluster_port(settings, start->destination.port)) {
+        !cluster_has_port(gate->conversations->cluster, start->destination.port)) {
         return false; /* somebody has connected to our own port: it is no service */
     }
     if (start->direction == CLUSTER_OUT) {

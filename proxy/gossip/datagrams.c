@@ -79,16 +79,6 @@ static void count_oversize(struct datagrams *datagrams, struct peer *peer, size_
 
 /* ---- mode transparent ---- */
 
-static bool is_cluster_port(const struct config_gossip *settings, uint16_t port)
-{
-    for (size_t i = 0; i < settings->port_count; i++) {
-        if (settings->ports[i] == port) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void on_unsent(void *self, void *owner)
 {
     struct datagrams *datagrams = self;
@@ -102,8 +92,8 @@ static void pass_transparent(struct datagrams *datagrams, struct datagram *datag
 {
     struct cluster *cluster = datagrams->cluster;
     bool is_out = datagram->is_from_here;
-    if (!is_cluster_port(cluster->settings, datagram->destination.port) &&
-        !(is_out && is_cluster_port(cluster->settings, datagram->source.port))) {
+    if (!cluster_has_port(cluster, datagram->destination.port) &&
+        !(is_out && cluster_has_port(cluster, datagram->source.port))) {
         return; /* sent to our own port: nobody's gossip */
     }
     struct peer *peer =

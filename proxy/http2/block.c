@@ -141,7 +141,8 @@ static slice pseudo_of(const struct block *block, enum pseudo pseudo)
     return block->pseudo[pseudo].at != NULL ? block->pseudo[pseudo] : (slice){"", 0};
 }
 
-/* RFC 9113 §8.2.3: cookies may come in crumbs, which other versions do not know. */
+/* RFC 9113 §8.2.3: cookies may come in crumbs, which other versions do not know. An empty one adds
+ * nothing, not even a space at an end, where none may be (§8.2.1). */
 static enum fault_code join_cookies(struct block *block)
 {
     struct fields *fields = &block->fields;
@@ -155,12 +156,12 @@ static enum fault_code join_cookies(struct block *block)
     }
     size_t count = 0;
     for (size_t i = 0; i < fields->count; i++) {
-        if (fields->at[i].token == FIELD_COOKIE) {
+        if (fields->at[i].token == FIELD_COOKIE && fields->at[i].value.len > 0) {
             parts[count++] = fields->at[i].value;
             parts[count++] = SLICE("; ");
         }
     }
-    slice joined = arena_join(block->arena, parts, count - 1);
+    slice joined = arena_join(block->arena, parts, count > 0 ? count - 1 : 0);
     if (joined.at == NULL) {
         return FAULT_LIMIT_MEMORY;
     }

@@ -15,8 +15,12 @@ void crumbs_fini(struct crumbs *crumbs)
     deadline_disarm(&crumbs->deadline);
 }
 
-int32_t crumbs_frame_limit(int32_t window, int32_t frame_max)
+int32_t crumbs_frame_limit(struct crumbs *crumbs, int32_t conn_window, int32_t own_window,
+                           int32_t frame_max)
 {
+    int32_t window = conn_window < own_window ? conn_window : own_window;
+    crumbs->conn_window = conn_window;
+    crumbs->own_window = own_window;
     if (window <= frame_max) {
         return window;
     }
@@ -96,12 +100,10 @@ static bool is_large(int32_t window, int32_t *most)
 
 static bool is_window_large(struct lane *lane)
 {
-    struct framer *framer = lane->framer;
-    int32_t conn = nghttp2_session_get_remote_window_size(framer->library);
-    int32_t own = nghttp2_session_get_stream_remote_window_size(framer->library, lane->id);
-    bool is_conn_large = is_large(conn, &framer->crumbs.window_most);
-    bool is_own_large = is_large(own, &lane->crumbs.window_most);
-    return conn < own ? is_conn_large : is_own_large;
+    struct crumbs *crumbs = &lane->framer->crumbs;
+    bool is_conn_large = is_large(crumbs->conn_window, &crumbs->window_most);
+    bool is_own_large = is_large(crumbs->own_window, &lane->crumbs.window_most);
+    return crumbs->conn_window < crumbs->own_window ? is_conn_large : is_own_large;
 }
 
 bool crumbs_keep(struct lane *lane, size_t len)

@@ -28,6 +28,8 @@ struct lane;
 struct crumbs {
     struct list lanes;   /* whose next frame is kept back */
     int32_t window_most; /* the conn's largest window that was seen */
+    int32_t conn_window; /* for the frame that is being made */
+    int32_t own_window;  /* the same of its stream */
     struct deadline deadline;
 };
 
@@ -41,10 +43,12 @@ struct lane_crumbs {
 void crumbs_init(struct crumbs *crumbs);
 void crumbs_fini(struct crumbs *crumbs);
 
-/* The largest frame that leaves of a window nothing, or enough for another. */
-int32_t crumbs_frame_limit(int32_t window, int32_t frame_max);
+/* The largest frame that leaves of both windows together nothing, or enough for another. */
+int32_t crumbs_frame_limit(struct crumbs *crumbs, int32_t conn_window, int32_t own_window,
+                           int32_t frame_max);
 
-/* The lane could send `len` of the bytes that it has. True: not yet; the library is told when. */
+/* The lane could send `len` of the bytes that it has, in a frame whose limit was asked for just
+ * before. True: not yet; the library is told when. */
 bool crumbs_keep(struct lane *lane, size_t len);
 
 /* The peer gave back some of a stream's window, or of the conn's (id 0). */

@@ -358,10 +358,9 @@ static ssize_t frame_limit(nghttp2_session *library, uint8_t type, int32_t id, i
     (void)library;
     (void)type;
     (void)id;
-    (void)self;
-    int32_t window = conn_window < stream_window ? conn_window : stream_window;
+    struct framer *framer = framer_of(self);
     uint32_t most = frame_max < H2_DATA_BYTES ? frame_max : H2_DATA_BYTES;
-    return crumbs_frame_limit(window, (int32_t)most);
+    return crumbs_frame_limit(&framer->crumbs, conn_window, stream_window, (int32_t)most);
 }
 
 /* Lets the library make frames until enough are gathered. False: it cannot go on. */

@@ -1,8 +1,10 @@
 /* proxy/process/child.c · SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/process/child.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "proxy/process/role.h"
@@ -128,8 +130,17 @@ void child_on_exit(struct child *child)
 static void on_respawn(void *self)
 {
     struct child *child = self;
+    struct log *log = child->events.log;
     child->restarts++;
-    child->events.on_respawn(child->events.respawn_self, child);
+    if (child->events.on_respawn(child->events.respawn_self, child) == STATUS_OK) {
+        LOG_EVENT(log, LOG_INFO, "child_started", log_text("child", child->role),
+                  log_number("pid", child->pid));
+        return;
+    }
+    LOG_EVENT(log, LOG_ERROR, "child_not_started", log_text("child", child->role),
+              log_text("reason", strerror(errno)));
+    child->failures += 2; /* at least one: the next attempt must wait */
+    (void)child_respawn_later(child);
 }
 
 uint64_t child_respawn_later(struct child *child)
@@ -141,6 +152,8 @@ uint64_t child_respawn_later(struct child *child)
     unsigned doublings = child->failures - 2 > DOUBLINGS_MAX ? DOUBLINGS_MAX : child->failures - 2;
     uint64_t delay_ms = (uint64_t)FIRST_DELAY_MS << doublings;
     delay_ms = delay_ms > LAST_DELAY_MS ? LAST_DELAY_MS : delay_ms;
+    LOG_EVENT(child->events.log, LOG_WARN, "child_delayed", log_text("child", child->role),
+              log_number("delay_ms", (int64_t)delay_ms), log_number("failures", child->failures));
     deadline_arm(&child->respawn, child->loop, delay_ms, on_respawn, child);
     return delay_ms;
 }

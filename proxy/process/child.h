@@ -15,6 +15,7 @@
 
 #include <sys/types.h>
 
+#include "proxy/base/log.h"
 #include "proxy/net/timer.h"
 #include "proxy/process/channel.h"
 #include "proxy/process/spawn.h"
@@ -29,8 +30,9 @@ struct child_events {
     /* It said something that the channel does not allow; it is killed already. */
     void (*on_garbage)(void *self, struct child *child);
     void *self;
-    void (*on_respawn)(void *respawn_self, struct child *child); /* the delay is over: start it */
+    enum status (*on_respawn)(void *respawn_self, struct child *child); /* it is time: start it */
     void *respawn_self;
+    struct log *log; /* where it is told when a child is started again */
 };
 
 struct child {
@@ -64,8 +66,8 @@ bool child_send(struct child *child, const struct channel_message *message);
 /* The process has ended (waited for). Closes the channel. */
 void child_on_exit(struct child *child);
 
-/* Calls on_respawn, now or after the delay that its failures in a row have earned. Returns the
- * delay in ms. */
+/* Calls on_respawn, now or after the delay that its failures in a row have earned, and again when
+ * it fails. Returns the delay in ms. */
 uint64_t child_respawn_later(struct child *child);
 
 /* Ends it by closing the channel: it has nothing to wait for. */

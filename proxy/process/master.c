@@ -133,6 +133,11 @@ static void note_ready(struct master *master)
 
 /* ---- what children say, and their end ---- */
 
+static bool is_worker(const struct master *master, const struct child *child)
+{
+    return child != &master->roster.keyholder && !sidecars_own(master->sidecars, child);
+}
+
 /* The keyholder's failures are about a certificate, whose place the operator needs. */
 static void format_failure(const struct master *master, const struct child *child,
                            const struct channel_message *message, char *sentence)
@@ -159,11 +164,6 @@ static void on_failed(struct master *master, const struct child *child,
     if (master->state == MASTER_STARTING) {
         fail_start(master, sentence);
     }
-}
-
-static bool is_worker(const struct master *master, const struct child *child)
-{
-    return child != &master->roster.keyholder && !sidecars_own(master->sidecars, child);
 }
 
 static void on_message(void *self, struct child *child, const struct channel_message *message)
@@ -204,14 +204,10 @@ static void on_lost(struct master *master, struct child *child, pid_t pid, int s
         fail_start(master, sentence);
         return;
     }
-    if (sidecars_own(master->sidecars, child)) {
-        sidecars_respawn(master->sidecars, child);
-        return;
-    }
-    if (child != &master->roster.keyholder) {
+    if (is_worker(master, child)) {
         slots_clear_open(master->foundation.slots, child->index);
     }
-    roster_respawn(&master->roster, child);
+    (void)child_respawn_later(child);
 }
 
 /* A drained worker that ends is no loss; the others stay wanted until the workers are gone. */

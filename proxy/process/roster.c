@@ -10,7 +10,7 @@
 
 enum { KEYHOLDER_GRACE_MS = 1000, POLL_MS = 5 };
 
-static void on_respawn(void *self, struct child *child);
+static enum status on_respawn(void *self, struct child *child);
 
 enum status roster_init(struct roster *roster, const struct roster_supplies *supplies,
                         size_t worker_count, const struct child_events *events)
@@ -21,6 +21,7 @@ enum status roster_init(struct roster *roster, const struct roster_supplies *sup
     /* The roster starts children again; what they say is the master's to hear. */
     worker_events.on_respawn = on_respawn;
     worker_events.respawn_self = roster;
+    worker_events.log = supplies->log;
     child_init(&roster->keyholder, supplies->loop, "keyholder", 0, &worker_events);
     roster->workers = calloc(worker_count + 1, sizeof(*roster->workers)); /* never of nothing */
     if (roster->workers == NULL) {
@@ -163,31 +164,10 @@ enum status roster_start(struct roster *roster)
     return status;
 }
 
-void roster_respawn(struct roster *roster, struct child *child)
-{
-    uint64_t delay_ms = child_respawn_later(child);
-    if (delay_ms > 0) {
-        LOG_EVENT(roster->supplies.log, LOG_WARN, "child_delayed", log_text("child", child->role),
-                  log_number("delay_ms", (int64_t)delay_ms),
-                  log_number("failures", child->failures));
-    }
-}
-
-static void on_respawn(void *self, struct child *child)
+static enum status on_respawn(void *self, struct child *child)
 {
     struct roster *roster = self;
-    struct log *log = roster->supplies.log;
-    bool is_keyholder = child == &roster->keyholder;
-    enum status status = is_keyholder ? start_keyholder(roster) : start_worker(roster, child);
-    if (status == STATUS_OK) {
-        LOG_EVENT(log, LOG_INFO, "child_started", log_text("child", child->role),
-                  log_number("pid", child->pid));
-        return;
-    }
-    LOG_EVENT(log, LOG_ERROR, "child_not_started", log_text("child", child->role),
-              log_text("reason", strerror(errno)));
-    child->failures += 2; /* at least one: the next attempt must wait */
-    roster_respawn(roster, child);
+    return child == &roster->keyholder ? start_keyholder(roster) : start_worker(roster, child);
 }
 
 /* ---- ending ---- */

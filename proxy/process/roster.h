@@ -49,9 +49,6 @@ void roster_fini(struct roster *roster);
 /* Starts all. SYS: errno; some may be running. */
 MUST_CHECK enum status roster_start(struct roster *roster);
 
-/* Starts a lost child again, now or after the delay that it has earned. */
-void roster_respawn(struct roster *roster, struct child *child);
-
 /* A fresh channel between the keyholder and a worker, if both are there. */
 void roster_connect_keys(struct roster *roster, struct child *worker);
 

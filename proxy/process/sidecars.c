@@ -36,7 +36,7 @@ struct sidecars {
     struct sidecar_place at[];
 };
 
-static void on_respawn(void *self, struct child *child);
+static enum status on_respawn(void *self, struct child *child);
 static void on_keyring_change(void *self);
 static enum status read_keyring(struct sidecar_place *place, struct secret *text,
                                 struct process_error *error);
@@ -90,6 +90,7 @@ enum status sidecars_open(struct sidecars **out, const struct roster_supplies *s
     struct child_events own_events = *events;
     own_events.on_respawn = on_respawn;
     own_events.respawn_self = sidecars;
+    own_events.log = supplies->log;
     sidecars->supplies = *supplies;
     *out = sidecars;
     for (size_t i = 0; i < count; i++) {
@@ -254,29 +255,9 @@ static struct sidecar_place *place_of(struct sidecars *sidecars, const struct ch
     return NULL;
 }
 
-void sidecars_respawn(struct sidecars *sidecars, struct child *child)
+static enum status on_respawn(void *self, struct child *child)
 {
-    uint64_t delay_ms = child_respawn_later(child);
-    if (delay_ms > 0) {
-        LOG_EVENT(sidecars->supplies.log, LOG_WARN, "child_delayed", log_text("child", child->role),
-                  log_number("delay_ms", (int64_t)delay_ms),
-                  log_number("failures", child->failures));
-    }
-}
-
-static void on_respawn(void *self, struct child *child)
-{
-    struct sidecars *sidecars = self;
-    struct log *log = sidecars->supplies.log;
-    if (start_place(place_of(sidecars, child)) == STATUS_OK) {
-        LOG_EVENT(log, LOG_INFO, "child_started", log_text("child", child->role),
-                  log_number("pid", child->pid));
-        return;
-    }
-    LOG_EVENT(log, LOG_ERROR, "child_not_started", log_text("child", child->role),
-              log_text("reason", strerror(errno)));
-    child->failures += 2; /* at least one: the next attempt must wait */
-    sidecars_respawn(sidecars, child);
+    return start_place(place_of(self, child));
 }
 
 /* ---- keyrings ---- */

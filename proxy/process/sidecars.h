@@ -46,7 +46,6 @@ void sidecars_reload(struct sidecars *sidecars);
 /* NULL: not one of ours. */
 struct child *sidecars_find(struct sidecars *sidecars, pid_t pid);
 bool sidecars_own(const struct sidecars *sidecars, const struct child *child);
-void sidecars_respawn(struct sidecars *sidecars, struct child *child);
 bool sidecars_are_ready(const struct sidecars *sidecars);
 void sidecars_tell(struct sidecars *sidecars, const struct channel_message *message);
 

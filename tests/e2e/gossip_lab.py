@@ -403,9 +403,10 @@ def without_privileges(*capabilities):
 
 class Sidecar:
     """Sallyport with one gossip cluster, in the namespace of a host. `settings` are further keys of
-    the section; `enforcement` is a section of its own; `before` is what runs it."""
+    the section; `enforcement` is a section of its own; `beside` are further sections; `before` is
+    what runs it."""
 
-    def __init__(self, lab, host, keys, enforcement=None, before=(), **settings):
+    def __init__(self, lab, host, keys, enforcement=None, beside=None, before=(), **settings):
         self.lab = lab
         self.host = host
         self.before = before
@@ -418,6 +419,7 @@ class Sidecar:
         self.write_keyring(keys)
         self.config_path = self.folder / "sallyport.yaml"
         self.enforcement = enforcement
+        self.beside = beside or {}
         self.settings = settings
         self.write_settings()
         self.sallyport = None
@@ -446,7 +448,7 @@ class Sidecar:
         config = {"gossip": [section],
                   "admin": {"address": f"unix:{self.folder}/admin.sock"},
                   "log": {"access": "json", "level": "debug", "destination": "stderr"},
-                  "workers": 1}
+                  "workers": 1, **self.beside}
         if self.enforcement is not None:
             config["enforcement"] = self.enforcement
         self.config_path.write_text(json.dumps(config, indent=1))  # JSON is YAML

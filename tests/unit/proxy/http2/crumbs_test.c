@@ -38,7 +38,12 @@ static void a_window_is_used_up_or_enough_of_it_is_left(void **state)
         {2147483647, MOST},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
-        assert_int_equal(crumbs_frame_limit(rows[i].window, MOST), rows[i].limit);
+        struct crumbs crumbs;
+        crumbs_init(&crumbs);
+        assert_int_equal(crumbs_frame_limit(&crumbs, rows[i].window, INT32_MAX, MOST),
+                         rows[i].limit);
+        assert_int_equal(crumbs_frame_limit(&crumbs, INT32_MAX, rows[i].window, MOST),
+                         rows[i].limit);
     }
 }
 

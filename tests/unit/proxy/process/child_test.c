@@ -1,6 +1,7 @@
 /* tests/unit/proxy/process/child_test.c · SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/process/child.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -11,6 +12,8 @@
 
 struct rig {
     struct loop *loop;
+    struct log *log;
+    int null;
     struct child child;
     int respawns;
     int messages;
@@ -23,17 +26,23 @@ static void on_message(void *self, struct child *child, const struct channel_mes
     ((struct rig *)self)->messages++;
 }
 
-static void on_respawn(void *self, struct child *child)
+static enum status on_respawn(void *self, struct child *child)
 {
     (void)child;
     ((struct rig *)self)->respawns++;
+    return STATUS_OK;
 }
 
 static int open_rig(void **state)
 {
     struct rig *rig = calloc(1, sizeof(*rig));
-    const struct child_events events = {
-        .on_message = on_message, .self = rig, .on_respawn = on_respawn, .respawn_self = rig};
+    rig->null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    rig->log = log_new(LOG_INFO, LOG_JSON, rig->null, "master");
+    const struct child_events events = {.on_message = on_message,
+                                        .self = rig,
+                                        .on_respawn = on_respawn,
+                                        .respawn_self = rig,
+                                        .log = rig->log};
     rig->loop = loop_new();
     child_init(&rig->child, rig->loop, "worker 1", 0, &events);
     *state = rig;
@@ -45,6 +54,8 @@ static int close_rig(void **state)
     struct rig *rig = *state;
     child_end(&rig->child);
     loop_free(rig->loop);
+    log_free(rig->log);
+    (void)close(rig->null);
     free(rig);
     return 0;
 }
