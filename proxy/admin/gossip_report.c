@@ -17,10 +17,16 @@ static bool put(json_t *object, const char *key, json_t *value)
     return json_object_set_new(object, key, value) == 0;
 }
 
+/* 0 for times that cannot be. */
+static int64_t seconds_ago(int64_t when_s)
+{
+    int64_t now_s = (int64_t)time(NULL);
+    return when_s < 0 || when_s > now_s ? 0 : now_s - when_s;
+}
+
 static json_t *seconds_since(int64_t when_s)
 {
-    int64_t ago_s = (int64_t)time(NULL) - when_s;
-    return when_s == 0 ? json_null() : json_integer(ago_s < 0 ? 0 : (json_int_t)ago_s);
+    return when_s == 0 ? json_null() : json_integer((json_int_t)seconds_ago(when_s));
 }
 
 /* ---- keys ---- */
@@ -144,14 +150,13 @@ static const struct judged_hop *hop_of(const struct posture *posture, size_t clu
 
 static void format_evidence(const struct peer *peer, bool is_clear, char *text, size_t size)
 {
-    int64_t ago_s = (int64_t)time(NULL) - peer->proven_s;
     if (peer->proven_s == 0) {
         (void)snprintf(text, size, "%s, nothing of it was opened with a key yet",
                        is_clear ? "plaintext was exchanged" : "what is sent is sealed");
     } else {
         (void)snprintf(text, size, "%sproven %lld s ago by a packet that a key opened",
                        is_clear ? "plaintext was exchanged; " : "",
-                       (long long)(ago_s < 0 ? 0 : ago_s));
+                       (long long)seconds_ago(peer->proven_s));
     }
 }
 

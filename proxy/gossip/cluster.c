@@ -13,6 +13,7 @@ enum {
 /* NIST SP 800-38D §8.3: random nonces of 96 bits, at most 2^32 messages with one key, of all nodes
  * together. */
 static const uint64_t NONCE_BUDGET = UINT64_C(1) << 32;
+static const uint64_t NONCES_COUNTED = UINT64_C(1) << 62; /* what is above was never sealed */
 
 enum status cluster_init(struct cluster *cluster, const struct config_gossip *settings,
                          struct loop *loop, struct log *log, struct peer_pages *pages)
@@ -85,6 +86,7 @@ enum status cluster_set_ring(struct cluster *cluster, struct bytes text, struct 
 static void watch_nonces(struct cluster *cluster)
 {
     uint64_t sealed = peer_table_primary_sealed(cluster->peers);
+    sealed = sealed > NONCES_COUNTED ? NONCES_COUNTED : sealed;
     if (sealed < cluster->warned_at) {
         return;
     }
