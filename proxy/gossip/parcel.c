@@ -79,32 +79,42 @@ static enum status complain(struct parcel *parcel, struct peer *peer,
     return STATUS_REFUSED;
 }
 
+/* Closed without a word, as the library does: an answer would have to be sealed with a label. */
+static enum status refuse_label(struct parcel *parcel, struct peer *peer,
+                                enum cluster_direction direction, enum gossip_refusal refusal)
+{
+    (void)refuse(parcel, peer, direction, refusal);
+    return STATUS_BROKEN;
+}
+
 static enum status find_label(struct parcel *parcel, struct peer *peer,
                               enum cluster_direction direction)
 {
     const uint8_t *at = parcel->room + BEFORE;
-    if (!parcel->has_label || parcel->header_len > 0 || parcel->len == 0 ||
-        at[0] != GOSSIP_LABEL_TYPE) {
+    bool is_labelled = parcel->len > 0 && at[0] == GOSSIP_LABEL_TYPE;
+    if (!parcel->has_label || parcel->header_len > 0 || parcel->len == 0) {
         return STATUS_OK;
     }
-    if (parcel->len < GOSSIP_LABEL_HEAD_BYTES) {
+    if (is_labelled && parcel->len < GOSSIP_LABEL_HEAD_BYTES) {
         return STATUS_AGAIN;
     }
-    size_t header_len = GOSSIP_LABEL_HEAD_BYTES + (size_t)at[1];
-    if (at[1] == 0) {
-        return refuse(parcel, peer, direction, GOSSIP_LABEL);
+    size_t header_len = is_labelled ? GOSSIP_LABEL_HEAD_BYTES + (size_t)at[1] : 0;
+    if (is_labelled && at[1] == 0) {
+        return refuse_label(parcel, peer, direction, GOSSIP_LABEL);
     }
-    if (parcel->len >= header_len &&
-        !cluster_knows_label(parcel->cluster,
-                             (struct bytes){at + GOSSIP_LABEL_HEAD_BYTES, at[1]})) {
-        (void)refuse(parcel, peer, direction, GOSSIP_OTHER_LABEL);
-        return STATUS_BROKEN; /* closed without a word, as the library does */
+    if (parcel->len < header_len) {
+        return STATUS_AGAIN;
     }
-    if (parcel->len <= header_len) {
+    struct bytes label = {at + GOSSIP_LABEL_HEAD_BYTES,
+                          is_labelled ? header_len - GOSSIP_LABEL_HEAD_BYTES : 0};
+    if (!cluster_knows_label(parcel->cluster, label)) {
+        return refuse_label(parcel, peer, direction, GOSSIP_OTHER_LABEL);
+    }
+    if (parcel->len == header_len) {
         return STATUS_AGAIN; /* what follows decides too */
     }
-    if (at[header_len] == GOSSIP_LABEL_TYPE) {
-        return refuse(parcel, peer, direction, GOSSIP_LABEL);
+    if (is_labelled && at[header_len] == GOSSIP_LABEL_TYPE) {
+        return refuse_label(parcel, peer, direction, GOSSIP_LABEL);
     }
     parcel->header_len = header_len;
     return STATUS_OK;
