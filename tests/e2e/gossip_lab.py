@@ -366,11 +366,14 @@ class Node:
         self.tell("members")
         return self.process.wait_for(lambda: self.told("members")[before:], "members")[0]["members"]
 
-    def send(self, way, other, size):
-        """Sends that many random bytes: "best" effort (a datagram), or "reliable" (a stream)."""
+    def send(self, other, *messages):
+        """Sends messages ("best", SIZE), datagrams by best effort, or ("reliable", SIZE), streams,
+        of random bytes; what it says of each, in order."""
         before = len(self.told("sent"))
-        self.tell("send", way, other.name, size)
-        return self.process.wait_for(lambda: self.told("sent")[before:], "sending")[0]
+        for way, size in messages:
+            self.tell("send", way, other.name, size)
+        return self.process.wait_for(
+            lambda: len(found := self.told("sent")[before:]) == len(messages) and found, "sending")
 
     def got(self, sent):
         return self.told("message", size=sent["size"], digest=sent["digest"])
@@ -378,6 +381,16 @@ class Node:
     def leave(self):
         self.tell("leave")
         self.process.wait()
+
+
+def wait_arrived(node, sent, patience=5):
+    """Until all that was sent is there, byte by byte the same."""
+    def missing():
+        return [one["size"] for one in sent if not node.got(one)]
+    try:
+        wait_until(lambda: not missing(), "messages", patience)
+    except pytest.fail.Exception:
+        pytest.fail(f"{node.name} lacks messages of {missing()} bytes", pytrace=False)
 
 
 def wait_nodes(nodes, patience=None):

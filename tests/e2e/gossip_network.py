@@ -359,6 +359,19 @@ def has_port(source, target, ports):
     return source[1] in ports or target[1] in ports
 
 
+def sealed(key, message, label=b""):
+    """A packet as a member with that key sends it."""
+    nonce = os.urandom(12)
+    return label_header(label) + b"\1" + nonce + AESGCM(key).encrypt(nonce, message, label)
+
+
+def sealed_frame(key, message):
+    """The same for a conn."""
+    nonce = os.urandom(12)
+    header = struct.pack(">BI", 10, 29 + len(message))
+    return header + b"\1" + nonce + AESGCM(key).encrypt(nonce, message, header)
+
+
 def opened(keys, packet, label=b""):
     """The message of `[244 length label] version nonce ciphertext tag`, or None if no key fits."""
     header = label_header(label)

@@ -16,12 +16,13 @@ import time
 import pytest
 from conftest import wait_until
 from gossip_lab import PORT, make_key, open_lab, wait_members, without_privileges
-from gossip_network import opened
+from gossip_network import opened, sealed, sealed_frame
 
 PAYLOAD = "payload-of-an-event"
 WORDS_OF_MESSAGES = ("SourceAddr", "Incarnation", "UserStateLen", "SeqNo", PAYLOAD)
 LOSS_SECONDS = 20
 LOST_PER_CENT = 10
+STATE_OF_RULES = (("nft", "list", "ruleset"), ("ip", "rule"), ("ip", "-6", "rule"))
 SILENCE = 0.3  # seconds, after which nothing comes any more
 
 
@@ -173,60 +174,6 @@ def test_nobody_fails_while_a_tenth_of_all_packets_is_lost(lossy):
     assert lossy.wire.stop().unsealed([lossy.key]) == []
 
 
-# ---- who may not -----------------------------------------------------------------------------
-
-
-def wait_refused(sidecar, peer, cause):
-    """Until the log says that something of that peer was refused for that cause."""
-    def found():
-        return [event for event in sidecar.events() if event.get("cause") == cause
-                and peer in str(event.get("peer"))]
-    return wait_until(found, f"a line about {peer} and {cause}")
-
-
-def test_a_node_with_another_key_does_not_join_and_the_log_names_it(lab):
-    member, = lab.cluster("sidecar", key=make_key())
-    stranger = lab.serf(lab.host(), "stranger", key=make_key())
-    assert not stranger.try_to_join(member)
-    wait_refused(member.host.sidecar, stranger.host.ipv4, "no_key_fits")
-    wait_members([member])
-    wait_members([stranger])
-
-
-def test_a_sidecar_with_another_key_does_not_join(lab):
-    member, = lab.cluster("sidecar", key=make_key())
-    stranger, = lab.cluster("sidecar", key=make_key(), name="stranger")
-    assert not stranger.try_to_join(member)
-    wait_refused(member.host.sidecar, stranger.host.ipv4, "no_key_fits")
-    wait_members([member])
-
-
-def test_a_node_without_a_key_does_not_join_and_the_log_names_it(lab):
-    member, = lab.cluster("sidecar", key=make_key())
-    stranger = lab.serf(lab.host(), "stranger")
-    assert not stranger.try_to_join(member)
-    wait_refused(member.host.sidecar, stranger.host.ipv4, "plaintext")
-    wait_members([member])
-
-
-# ---- with no more than it needs ----------------------------------------------------------------
-
-
-def test_net_raw_is_enough_when_somebody_else_installs_the_rules(lab):
-    key = make_key()
-    host = lab.host()
-    lab.sidecar(host, [key], rules="external", before=without_privileges("net_raw"))
-    wire = lab.wire()
-    native = lab.serf(lab.host(), "native", key=key)
-    inner = lab.serf(host, "inner", join=native)
-    wait_members([inner, native])
-    assert inner.query("load", PAYLOAD, seconds=1)[0] == ["inner", "native"]
-    assert wire.stop().unsealed([key]) == []
-
-
-# ---- while the sidecar is dead -----------------------------------------------------------------
-
-
 class Ears:
     """Sockets on the gossip port of a host, and what they get."""
 
@@ -276,6 +223,133 @@ class Ears:
         return [words for words in found if words]
 
 
+# ---- who may not -----------------------------------------------------------------------------
+
+
+def wait_refused(sidecar, peer, cause):
+    """Until the log says that something of that peer was refused for that cause."""
+    def found():
+        return [event for event in sidecar.events() if event.get("cause") == cause
+                and peer in str(event.get("peer"))]
+    return wait_until(found, f"a line about {peer} and {cause}")
+
+
+@pytest.fixture(scope="module")
+def member(standing_lab):
+    """A cluster of one."""
+    return standing_lab.cluster("sidecar", key=make_key(), name="member")[0]
+
+
+def test_a_node_with_another_key_does_not_join_and_the_log_names_it(member):
+    stranger = member.lab.serf(member.lab.host(), "stranger", key=make_key())
+    assert not stranger.try_to_join(member)
+    wait_refused(member.host.sidecar, stranger.host.ipv4, "no_key_fits")
+    wait_members([member])
+    wait_members([stranger])
+
+
+def test_a_sidecar_with_another_key_does_not_join(member):
+    stranger, = member.lab.cluster("sidecar", key=make_key(), name="stranger")
+    assert not stranger.try_to_join(member)
+    wait_refused(member.host.sidecar, stranger.host.ipv4, "no_key_fits")
+    wait_members([member])
+
+
+def test_a_node_without_a_key_does_not_join_and_the_log_names_it(member):
+    stranger = member.lab.serf(member.lab.host(), "stranger")
+    assert not stranger.try_to_join(member)
+    wait_refused(member.host.sidecar, stranger.host.ipv4, "plaintext")
+    wait_members([member])
+
+
+class Doorstep:
+    """A node behind a sidecar, and a peer without one that says what it likes."""
+
+    def __init__(self, lab):
+        self.key = make_key()
+        self.inner, self.outer = lab.host(), lab.host()
+        self.sidecar = lab.sidecar(self.inner, [self.key])
+
+    @contextlib.contextmanager
+    def counts(self, **expected):
+        """These counters grow by that much, and no other that is named here."""
+        names = ("opened", "replayed", "clear_in")
+        before = self.sidecar.counters()
+        yield
+        after = self.sidecar.counters()
+        assert {name: after[name] - before[name] for name in names} == {
+            name: expected.get(name, 0) for name in names}
+
+
+@pytest.fixture(scope="module")
+def doorstep(standing_lab):
+    return Doorstep(standing_lab)
+
+
+def test_a_packet_that_is_repeated_reaches_the_node_once(doorstep):
+    packet = sealed(doorstep.key, b"\x08 once")
+    with doorstep.counts(opened=1, replayed=2):
+        with Ears(doorstep.inner) as node, Ears(doorstep.outer) as peer:
+            for _ in range(3):
+                peer.datagrams.sendto(packet, (doorstep.inner.ipv4, PORT))
+            assert node.heard() == [b"\x08 once"]
+
+
+def flipped(packet, place):
+    changed = bytearray(packet)
+    changed[place] ^= 1
+    return bytes(changed)
+
+
+def test_no_packet_that_was_tampered_with_reaches_the_node(doorstep):
+    packet = sealed(doorstep.key, b"\x08 whole")
+    forged = [flipped(packet, place) for place in range(len(packet))]
+    forged += [packet[:length] for length in range(len(packet))]
+    forged += [packet + b"\0", b"\x08 whole", sealed(make_key(), b"\x08 whole"),
+               sealed(doorstep.key, b"\x08 whole", label=b"other")[7:]]
+    with doorstep.counts(opened=1):
+        with Ears(doorstep.inner) as node, Ears(doorstep.outer) as peer:
+            for one in [*forged, packet]:
+                peer.datagrams.sendto(one, (doorstep.inner.ipv4, PORT))
+            assert node.heard() == [b"\x08 whole"]
+
+
+USER_MESSAGE = b"\x08\x81\xaaUserMsgLen\x05hello"
+NO_FRAMES = {
+    "plaintext": USER_MESSAGE, "http": b"GET / HTTP/1.1\r\n\r\n", "nothing": b"",
+    "too long": b"\x0a\xff\xff\xff\xff", "too short": b"\x0a\0\0\0\x01\x01",
+    "other key": sealed_frame(bytes(32), USER_MESSAGE)}
+
+
+def test_no_conn_that_says_something_else_reaches_the_node(doorstep):
+    frame = sealed_frame(doorstep.key, USER_MESSAGE)
+    wrong = [*NO_FRAMES.values(), flipped(frame, 20), flipped(frame, len(frame) - 1)]
+    with Ears(doorstep.inner) as node, contextlib.ExitStack() as stack:
+        for words in [*wrong, frame]:
+            with doorstep.outer.inside():
+                conn = socket.create_connection((doorstep.inner.ipv4, PORT), 5)
+            stack.enter_context(conn).sendall(words)
+        assert node.heard() == [USER_MESSAGE]
+
+
+# ---- with no more than it needs ----------------------------------------------------------------
+
+
+def test_net_raw_is_enough_when_somebody_else_installs_the_rules(lab):
+    key = make_key()
+    host = lab.host()
+    lab.sidecar(host, [key], rules="external", before=without_privileges("net_raw"))
+    wire = lab.wire()
+    native = lab.serf(lab.host(), "native", key=key)
+    inner = lab.serf(host, "inner", join=native)
+    wait_members([inner, native])
+    assert inner.query("load", PAYLOAD, seconds=1)[0] == ["inner", "native"]
+    assert wire.stop().unsealed([key]) == []
+
+
+# ---- while the sidecar is dead -----------------------------------------------------------------
+
+
 def test_while_the_instance_is_dead_nothing_passes_in_either_direction(lab):
     key = make_key()
     inner, outer = lab.host(), lab.host()
@@ -294,6 +368,16 @@ def test_while_the_instance_is_dead_nothing_passes_in_either_direction(lab):
         sealed, = peer.heard()
         assert opened([key], sealed) == b"\x08 secret of the node"
     assert wire.stop().marks_found("secret of the node") == []
+
+
+def test_an_instance_that_ends_in_order_takes_its_rules_back_and_says_so(lab):
+    host = lab.host()
+    before = [host.run(*words).stdout for words in STATE_OF_RULES]
+    sidecar = lab.sidecar(host, [make_key()])
+    assert [host.run(*words).stdout for words in STATE_OF_RULES] != before
+    sidecar.stop()
+    sidecar.wait_event("rules_removed", level="warn")
+    assert [host.run(*words).stdout for words in STATE_OF_RULES] == before
 
 
 def test_while_the_gossip_process_is_stopped_nothing_passes(lab):

@@ -8,8 +8,7 @@ import contextlib
 import socket
 
 import pytest
-from conftest import wait_until
-from gossip_lab import make_key, open_lab, wait_members, wait_nodes
+from gossip_lab import make_key, open_lab, wait_arrived, wait_members, wait_nodes
 from gossip_network import Network, namespaces
 
 KEYS_OF_MESSAGES = ("SourceAddr", "Incarnation", "UserStateLen")
@@ -84,9 +83,7 @@ def test_commanded_nodes_reach_each_other(lab, version, wildcard):
     second = lab.node(lab.host(), "second", keys=[key], version=version, wildcard=wildcard,
                       join=first)
     wait_nodes([first, second])
-    for way, size in (("best", 1), ("best", 60_000), ("reliable", 1_000_000)):
-        sent = second.send(way, first, size)
-        wait_until(lambda sent=sent: first.got(sent), f"{way} {size}")
+    wait_arrived(first, second.send(first, ("best", 1), ("best", 60_000), ("reliable", 1_000_000)))
 
 
 def test_puts_fragments_together(lab):
@@ -95,8 +92,7 @@ def test_puts_fragments_together(lab):
     second = lab.node(lab.host(), "second", keys=[key], join=first)
     wait_nodes([first, second])
     wire = lab.wire()
-    sent = first.send("best", second, 20_000)
-    wait_until(lambda: second.got(sent), "the message")
+    wait_arrived(second, first.send(second, ("best", 20_000)))
     catch = wire.stop()
     assert any(d.fragments > 10 for d in catch.datagrams)
     assert catch.unsealed([key]) == []
