@@ -67,10 +67,9 @@ class Pair:
 class Subject:
     """What stands on the node: started with the first round, stopped with the last."""
 
-    def __init__(self, bench, name, **settings):
+    def __init__(self, bench, name):
         self.bench = bench
         self.name = name
-        self.settings = settings
         self.folder = bench.folder / name
         self.pair = Pair(name)
         self.process = None
@@ -81,7 +80,7 @@ class Subject:
         self.pair.open()
         (self.folder / "sallyport.yaml").write_text(json.dumps({
             "gossip": [{"name": "bench", "keyring": str(self.bench.keyring), "ports": [PORT],
-                        "own_port": OWN_PORT, "rules": "external", **self.settings}],
+                        "own_port": OWN_PORT, "rules": "external"}],
             "admin": {"address": f"unix:{self.folder}/admin.sock"},
             "log": {"destination": "stderr"}, "workers": 1}))
         rules = quietly([self.bench.sallyport, "gossip", "rules", "-c",

@@ -6,11 +6,14 @@
  *
  *   bench_gossip_load --from NETNS=IP --to NETNS=IP --watch PID [--bytes N] [--seconds S]
  *                     [--key BASE64 --sent sealed | --got sealed] [--rate N] [--peers N]
+ *                     [--pool N]
  *
  * As fast as they arrive: a fixed number of packets is on its way, so that nothing is lost to full
  * buffers and whoever stands between is always busy; or --rate packets in a second. Of each packet
  * that arrives length and source are checked, of some the bytes. --sent sealed: they were sealed
- * before the time is taken. --peers: sent to so many addresses in turn, from 10.79.0.1 on.
+ * before the time is taken, --pool distinct ones, which are sent in turn: more of them than a
+ * window against replay remembers pass it for ever. --peers: sent to so many addresses in turn,
+ * from 10.79.0.1 on.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -31,12 +34,12 @@
 
 enum {
     PORT = 7946,
-    POOL = 256,    /* distinct packets */
     BATCH = 64,    /* of a system call */
     WINDOW = 512,  /* packets on their way */
     LOST_MS = 100, /* nothing came for this long: what was on its way is lost */
     CHECKED = 64,  /* of so many packets the bytes of one are looked at */
     ROOM_BYTES = 2048,
+    MESSAGE_BYTES_MIN = 8,
     OVERHEAD_BYTES = GOSSIP_HEAD_BYTES + GOSSIP_TAG_BYTES,
     BUFFER_BYTES = 16 * 1024 * 1024,
     WARM_MS = 300,
@@ -57,12 +60,7 @@ struct options {
     const char *key;
     bool is_sent_sealed;
     bool is_got_sealed;
-};
-
-struct packet {
-    uint8_t *at;
-    size_t len;
-    uint8_t room[ROOM_BYTES];
+    size_t pool; /* distinct packets */
 };
 
 struct load {
@@ -74,7 +72,9 @@ struct load {
     uint64_t sent;
     uint64_t on_way;
     uint64_t lost;
-    struct packet pool[POOL];
+    uint8_t *pool;
+    size_t slot_bytes; /* of one in the pool */
+    size_t packet_len; /* which begins where its slot does */
     uint8_t got[BATCH][ROOM_BYTES];
     struct sockaddr_in sources[BATCH];
 };
@@ -83,32 +83,32 @@ struct load {
 
 /* The message says which of the pool it is: a compound of memberlist would look no different to
  * what stands between. */
-static void fill(uint8_t *message, size_t bytes, size_t index)
+static void fill(uint8_t *message, size_t bytes, uint32_t number)
 {
     for (size_t i = 0; i < bytes; i++) {
-        message[i] = (uint8_t)(index + i * 7);
+        message[i] = (uint8_t)(number + i * 7);
     }
     message[0] = 8; /* a user message */
-    message[1] = (uint8_t)index;
+    memcpy(message + 1, &number, sizeof(number));
 }
 
 static bool make_pool(struct load *load)
 {
-    for (size_t i = 0; i < POOL; i++) {
-        struct packet *packet = &load->pool[i];
-        size_t bytes = load->options.bytes;
-        fill(packet->room + GOSSIP_HEAD_BYTES, bytes, i);
-        packet->at = packet->room + GOSSIP_HEAD_BYTES;
-        packet->len = bytes;
-        if (load->options.is_sent_sealed) {
-            packet->at = packet->room;
-            if (gossip_packet_seal(load->cipher, 1, (struct bytes){0}, packet->room, bytes,
-                                   &packet->len) != GOSSIP_FINE) {
-                return false;
-            }
+    const struct options *options = &load->options;
+    size_t overhead = options->is_sent_sealed ? OVERHEAD_BYTES : 0;
+    load->slot_bytes = (options->bytes + OVERHEAD_BYTES + GOSSIP_PAD_BYTES_MAX + 63) / 64 * 64;
+    load->packet_len = options->bytes + overhead;
+    load->pool = calloc(options->pool, load->slot_bytes);
+    for (size_t i = 0; load->pool != NULL && i < options->pool; i++) {
+        uint8_t *slot = load->pool + i * load->slot_bytes;
+        size_t len = 0;
+        fill(slot + (overhead > 0 ? GOSSIP_HEAD_BYTES : 0), options->bytes, (uint32_t)i);
+        if (options->is_sent_sealed && gossip_packet_seal(load->cipher, 1, (struct bytes){0}, slot,
+                                                          options->bytes, &len) != GOSSIP_FINE) {
+            return false;
         }
     }
-    return true;
+    return load->pool != NULL;
 }
 
 static bool is_right_text(struct load *load, uint8_t *at, size_t len)
@@ -120,7 +120,9 @@ static bool is_right_text(struct load *load, uint8_t *at, size_t len)
         gossip_packet_open(load->cipher, (struct bytes){0}, at, len, &plain, &key) != GOSSIP_FINE) {
         return false;
     }
-    fill(expected, load->options.bytes, plain.at[1]);
+    uint32_t number;
+    memcpy(&number, plain.at + 1, sizeof(number));
+    fill(expected, load->options.bytes, number);
     return plain.len == load->options.bytes && memcmp(plain.at, expected, plain.len) == 0;
 }
 
@@ -156,8 +158,8 @@ static void send_some(struct load *load, size_t count)
     struct iovec parts[BATCH];
     struct sockaddr_in destinations[BATCH];
     for (size_t i = 0; i < count; i++) {
-        const struct packet *packet = &load->pool[(load->sent + i) % POOL];
-        parts[i] = (struct iovec){packet->at, packet->len};
+        uint8_t *slot = load->pool + (load->sent + i) % load->options.pool * load->slot_bytes;
+        parts[i] = (struct iovec){slot, load->packet_len};
         destinations[i] = destination_of(load, load->sent + i);
         messages[i].msg_hdr = (struct msghdr){.msg_name = &destinations[i],
                                               .msg_namelen = sizeof(destinations[i]),
@@ -298,7 +300,8 @@ static bool take_option(struct load *load, int letter, char *value)
         return report_watch(&load->report, (pid_t)strtol(value, NULL, 10));
     case 'b':
         options->bytes = strtoul(value, NULL, 10);
-        return options->bytes >= 2 && options->bytes <= ROOM_BYTES - 2 * OVERHEAD_BYTES;
+        return options->bytes >= MESSAGE_BYTES_MIN &&
+               options->bytes <= ROOM_BYTES - 2 * OVERHEAD_BYTES;
     case 's':
         options->seconds = strtod(value, NULL);
         return options->seconds > 0;
@@ -308,6 +311,9 @@ static bool take_option(struct load *load, int letter, char *value)
     case 'p':
         options->peers = strtoul(value, NULL, 10);
         return options->peers > 0 && options->peers < 65536;
+    case 'n':
+        options->pool = strtoul(value, NULL, 10);
+        return options->pool > 0 && options->pool <= UINT32_MAX;
     case 'k':
         options->key = value;
         return true;
@@ -325,19 +331,14 @@ static bool take_option(struct load *load, int letter, char *value)
 static bool parse(struct load *load, int argc, char **argv)
 {
     static const struct option OPTIONS[] = {
-        {"from", required_argument, NULL, 'f'},
-        {"to", required_argument, NULL, 't'},
-        {"watch", required_argument, NULL, 'w'},
-        {"bytes", required_argument, NULL, 'b'},
-        {"rate", required_argument, NULL, 'r'},
-        {"seconds", required_argument, NULL, 's'},
-        {"peers", required_argument, NULL, 'p'},
-        {"key", required_argument, NULL, 'k'},
-        {"sent", required_argument, NULL, 'S'},
-        {"got", required_argument, NULL, 'G'},
-        {0},
+        {"from", required_argument, NULL, 'f'},  {"to", required_argument, NULL, 't'},
+        {"watch", required_argument, NULL, 'w'}, {"bytes", required_argument, NULL, 'b'},
+        {"rate", required_argument, NULL, 'r'},  {"seconds", required_argument, NULL, 's'},
+        {"peers", required_argument, NULL, 'p'}, {"key", required_argument, NULL, 'k'},
+        {"pool", required_argument, NULL, 'n'},  {"sent", required_argument, NULL, 'S'},
+        {"got", required_argument, NULL, 'G'},   {0},
     };
-    load->options = (struct options){.bytes = 1400, .seconds = 2};
+    load->options = (struct options){.bytes = 1400, .seconds = 2, .pool = 256};
     int letter;
     while ((letter = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
         if (!take_option(load, letter, optarg)) {
@@ -367,5 +368,6 @@ int main(int argc, char **argv)
     report_print(&load.report, "gossip", "packets", stdout);
     (void)fprintf(stderr, "lost %llu\n", (unsigned long long)load.lost);
     gossip_cipher_free(load.cipher);
+    free(load.pool);
     return 0;
 }
