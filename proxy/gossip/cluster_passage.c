@@ -164,11 +164,6 @@ static bool is_new(struct cluster *cluster, struct peer *peer, const uint8_t *no
                             "it was seen before: recorded and sent again, or doubled on the way");
 }
 
-static void remember(struct cluster *cluster, const uint8_t *nonce)
-{
-    (void)!replay_window_add(&cluster->window, nonce);
-}
-
 bool cluster_open_packet(struct cluster *cluster, struct peer *peer, struct cluster_packet *packet)
 {
     struct bytes label = {0};
@@ -180,6 +175,9 @@ bool cluster_open_packet(struct cluster *cluster, struct peer *peer, struct clus
     if (!may_be_tried(cluster, peer)) {
         return cluster_complain(cluster, peer, CLUSTER_IN, "udp", PEER_THROTTLED,
                                 "too many packets of strangers that no key fits");
+    }
+    if (packet->len >= GOSSIP_HEAD_BYTES) {
+        replay_window_expect(&cluster->window, gossip_nonce(packet->at));
     }
     enum gossip_refusal refusal =
         gossip_packet_open(cluster->cipher, label, packet->at, packet->len, &plain, &key);
@@ -233,7 +231,7 @@ bool cluster_seal_packet(struct cluster *cluster, struct peer *peer, struct clus
     if (refusal != GOSSIP_FINE) {
         return cluster_refuse(cluster, peer, CLUSTER_OUT, "udp", refusal);
     }
-    remember(cluster, gossip_nonce(room));
+    replay_window_remember(&cluster->window, gossip_nonce(room));
     peer_table_sealed(cluster->peers, peer);
     *packet = (struct cluster_packet){sealed.at, sealed.len + len};
     return true;
@@ -253,7 +251,7 @@ bool cluster_seal_message(struct cluster *cluster, struct peer *peer, struct byt
     if (refusal != GOSSIP_FINE) {
         return cluster_refuse(cluster, peer, CLUSTER_OUT, "tcp", refusal);
     }
-    remember(cluster, gossip_nonce(room + GOSSIP_FRAME_HEAD_BYTES));
+    replay_window_remember(&cluster->window, gossip_nonce(room + GOSSIP_FRAME_HEAD_BYTES));
     peer_table_sealed(cluster->peers, peer);
     return true;
 }

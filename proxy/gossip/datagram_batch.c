@@ -22,7 +22,8 @@ _Static_assert((int)ROOM_BYTES >=
                "sealing writes behind the packet");
 
 struct datagram_batch {
-    uint8_t *rooms; /* pages that are touched only as far as packets are long */
+    uint8_t *rooms;  /* pages that are touched only as far as packets are long */
+    size_t received; /* by the last call: as many are prepared anew */
     struct datagram at[DATAGRAM_BATCH];
     struct mmsghdr messages[DATAGRAM_BATCH];
     struct iovec parts[DATAGRAM_BATCH];
@@ -46,6 +47,7 @@ struct datagram_batch *datagram_batch_new(void)
         return NULL;
     }
     batch->rooms = rooms;
+    batch->received = DATAGRAM_BATCH;
     return batch;
 }
 
@@ -121,14 +123,15 @@ static void finish(struct datagram_batch *batch, size_t index)
 
 size_t datagram_batch_receive(struct datagram_batch *batch, int descriptor)
 {
-    for (size_t i = 0; i < DATAGRAM_BATCH; i++) {
+    for (size_t i = 0; i < batch->received; i++) {
         prepare(batch, i);
     }
     int count = recvmmsg(descriptor, batch->messages, DATAGRAM_BATCH, MSG_DONTWAIT, NULL);
-    for (int i = 0; i < count; i++) {
-        finish(batch, (size_t)i);
+    batch->received = count > 0 ? (size_t)count : 0;
+    for (size_t i = 0; i < batch->received; i++) {
+        finish(batch, i);
     }
-    return count > 0 ? (size_t)count : 0;
+    return batch->received;
 }
 
 struct datagram *datagram_batch_at(struct datagram_batch *batch, size_t index)

@@ -39,6 +39,7 @@ struct replay_window {
     unsigned bits; /* of an index */
     size_t nonces; /* N */
     size_t count;  /* in `newer` */
+    uint64_t ours; /* remembered, and put into its place by the next call; 0: none */
 };
 
 /* `nonces`: how many are remembered at least; 0: none. NOMEM, or REFUSED above
@@ -51,3 +52,10 @@ void replay_window_fini(struct replay_window *window);
 /* Remembers the 12 bytes of a nonce whose packet was authenticated. False: it was seen before.
  * Allocates nothing. */
 MUST_CHECK bool replay_window_add(struct replay_window *window, const uint8_t *nonce);
+
+/* Has the processor fetch what replay_window_add will look at: where a nonce stands is random, so
+ * it is in no cache, and what is done before (decrypting) hides the wait. */
+void replay_window_expect(const struct replay_window *window, const uint8_t *nonce);
+
+/* Adds a nonce that we have drawn ourselves, which nobody can have used before. */
+void replay_window_remember(struct replay_window *window, const uint8_t *nonce);

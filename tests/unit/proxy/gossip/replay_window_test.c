@@ -42,6 +42,27 @@ static void the_last_n_are_refused_at_every_moment(void **state)
     }
 }
 
+static void what_we_have_drawn_is_refused_at_once_and_counts(void **state)
+{
+    (void)state;
+    enum { N = 64 };
+    struct replay_window window;
+    uint8_t nonce[NONCE_BYTES];
+    assert_int_equal(replay_window_init(&window, N), STATUS_OK);
+    for (uint64_t number = 0; number < 2 * N; number++) {
+        put_nonce(nonce, number);
+        replay_window_expect(&window, nonce);
+        replay_window_remember(&window, nonce);
+        if (number % 3 == 0) {
+            assert_false(add(&window, number));
+        }
+    }
+    assert_false(add(&window, 2 * N - 1)); /* the last one, for which no other has followed */
+    assert_false(add(&window, N));
+    assert_true(add(&window, 0)); /* two generations ago */
+    replay_window_fini(&window);
+}
+
 static void what_is_older_than_twice_n_is_forgotten(void **state)
 {
     (void)state;
@@ -87,6 +108,10 @@ static void none_are_remembered_when_it_is_off(void **state)
     (void)state;
     struct replay_window window;
     assert_int_equal(replay_window_init(&window, 0), STATUS_OK);
+    uint8_t nonce[NONCE_BYTES];
+    put_nonce(nonce, 1);
+    replay_window_expect(&window, nonce);
+    replay_window_remember(&window, nonce);
     assert_true(add(&window, 1));
     assert_true(add(&window, 1));
     replay_window_fini(&window);
@@ -106,6 +131,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_n_are_refused_at_every_moment),
+        cmocka_unit_test(what_we_have_drawn_is_refused_at_once_and_counts),
         cmocka_unit_test(what_is_older_than_twice_n_is_forgotten),
         cmocka_unit_test(a_nonce_of_zeros_is_one_like_others),
         cmocka_unit_test(nonces_that_count_do_not_slow_it_down),
