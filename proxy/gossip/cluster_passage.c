@@ -146,10 +146,10 @@ static bool refuse_packet(struct cluster *cluster, struct peer *peer, enum gossi
                           struct bytes packet, struct bytes label)
 {
     refusal = explain(cluster, refusal, packet, label);
-    cluster->trials -= cluster->trials > 0;
     if (refusal == GOSSIP_PLAINTEXT && cluster->settings->takes_plaintext) {
         return cluster_pass_message(cluster, peer, CLUSTER_IN, "udp", packet);
     }
+    cluster->trials -= cluster->trials > 0;
     return cluster_refuse(cluster, peer, CLUSTER_IN, "udp", refusal);
 }
 

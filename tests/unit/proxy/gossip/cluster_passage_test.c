@@ -486,6 +486,21 @@ static void a_flood_of_strangers_is_throttled_and_proven_peers_are_served(void *
     ends_free(ends);
 }
 
+/* Peers that cannot seal yet prove nothing, and may have much to say. */
+static void plaintext_that_is_taken_uses_up_no_trials(void **state)
+{
+    (void)state;
+    const struct config_gossip settings = {.version = 1, .takes_plaintext = true};
+    struct ends *ends = ends_new(&settings, CLUSTER_KEY_A, CLUSTER_KEY_A);
+    ends->ours.cluster.uptime_s = UINT32_MAX;
+    for (int i = 0; i < 3000; i++) {
+        put(&ends->packet, SLICE(PING));
+        assert_true(open_ours(ends, PEER));
+    }
+    assert_int_equal(counted(ends, PEER_CLEAR_IN), 3000);
+    ends_free(ends);
+}
+
 static void the_log_of_a_flood_stays_short(void **state)
 {
     (void)state;
@@ -697,6 +712,7 @@ int main(void)
         cmocka_unit_test(a_packet_of_ours_that_comes_back_is_dropped),
         cmocka_unit_test(without_a_window_a_packet_passes_again),
         cmocka_unit_test(a_flood_of_strangers_is_throttled_and_proven_peers_are_served),
+        cmocka_unit_test(plaintext_that_is_taken_uses_up_no_trials),
         cmocka_unit_test(the_log_of_a_flood_stays_short),
         cmocka_unit_test(no_address_beside_the_map_passes_either_way),
         cmocka_unit_test(nor_in_plaintext),

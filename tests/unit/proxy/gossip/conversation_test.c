@@ -354,6 +354,24 @@ static void a_request_comes_in_opened_and_its_answer_leaves_sealed(void **state)
     assert_int_equal(cluster_rig_sum(conversation_rig_peer(rig)), 2 * (len + 1));
 }
 
+/* For whoever has to choose which conversation gives way. */
+static void a_peer_is_proven_by_what_was_opened_and_our_node_from_the_start(void **state)
+{
+    struct conversation_rig *rig = *state;
+    slice frame = conversation_rig_seal(rig, SLICE(PUSH), NO_LABEL);
+    conversation_rig_open(rig, CLUSTER_IN, true);
+    (void)end_push(&rig->near, slice_first(frame, frame.len - 1));
+    conversation_rig_turn(rig);
+    assert_false(rig->conversation->is_proven);
+    (void)end_push(&rig->near, slice_from(frame, frame.len - 1));
+    conversation_rig_turn(rig);
+    assert_true(rig->conversation->is_proven);
+    conversation_abort(rig->conversation);
+    conversation_rig_finish(rig);
+    conversation_rig_open(rig, CLUSTER_OUT, true);
+    assert_true(rig->conversation->is_proven);
+}
+
 /* Sealed with our key, so that whoever has that learns why; our node hears nothing. */
 static void expect_error_answer(struct conversation_rig *rig, slice wire, slice label)
 {
@@ -500,6 +518,25 @@ static void plaintext_comes_in_where_it_is_taken_and_leaves_where_it_is_sent(voi
             exchange_in(rig, NO_LABEL, NO_LABEL, 0);
         }
     }
+}
+
+/* A push/pull with the real address of somebody, which our node would dial by itself. */
+#define UNMAPPED                                                                                   \
+    "\x06\x83\xa4"                                                                                 \
+    "Join\xc3\xa5Nodes\x01\xacUserStateLen\x00\x82\xa4"                                            \
+    "Addr\xa4\x0a\0\0\x02\xa4Port\xcd\x1f\x0a"
+
+static void an_address_beside_the_map_reaches_our_node_in_no_frame(void **state)
+{
+    struct conversation_rig *rig = *state;
+    expect_error_answer(rig, conversation_rig_seal(rig, SLICE(UNMAPPED), NO_LABEL), NO_LABEL);
+    assert_int_equal(counted(rig, PEER_UNMAPPED), 1);
+    expect_log(rig, "in", "unmapped");
+    conversation_rig_open(rig, CLUSTER_OUT, true);
+    push_split(rig, &rig->near, SLICE(PUSH), 0);
+    (void)end_push(&rig->far, conversation_rig_seal(rig, SLICE(UNMAPPED), NO_LABEL));
+    expect_near_reset(rig);
+    assert_int_equal(counted(rig, PEER_UNMAPPED), 2);
 }
 
 /* ---- size and memory ---- */
@@ -741,6 +778,7 @@ int main(void)
         TEST(a_peer_that_resets_resets_the_node),
         TEST(a_request_comes_in_opened_and_its_answer_leaves_sealed),
         TEST(a_frame_of_another_key_is_answered_with_an_error_and_our_node_is_not_dialled),
+        TEST(a_peer_is_proven_by_what_was_opened_and_our_node_from_the_start),
         TEST(the_error_has_the_label_of_the_request),
         TEST(what_is_no_frame_is_answered_with_an_error),
         TEST(a_frame_that_was_recorded_is_not_taken_again),
@@ -748,6 +786,7 @@ int main(void)
         TEST(whoever_only_looks_whether_the_port_is_open_is_not_complained_of),
         TEST(our_node_that_does_not_listen_resets_the_peer),
         TEST(plaintext_comes_in_where_it_is_taken_and_leaves_where_it_is_sent),
+        TEST(an_address_beside_the_map_reaches_our_node_in_no_frame),
         TEST(the_longest_message_passes_whole),
         TEST(a_byte_more_is_refused_before_it_is_gathered),
         TEST(a_length_that_is_only_said_takes_no_memory),
