@@ -18,6 +18,7 @@ SPDX-License-Identifier: Apache-2.0
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -54,18 +55,24 @@ def need_program(name, package):
 
 
 def built_node():
-    """The path of gossip_node, built when its source is newer."""
+    """The path of gossip_node, built when its source is newer; by one test process at a time."""
     if "SALLYPORT_GOSSIP_NODE" in os.environ:
         return pathlib.Path(os.environ["SALLYPORT_GOSSIP_NODE"])
-    program = NODE_FOLDER / "gossip_node"
-    newest = max(path.stat().st_mtime for path in NODE_SOURCE.glob("*.go"))
-    if program.exists() and program.stat().st_mtime > newest:
-        return program
+    NODE_FOLDER.mkdir(parents=True, exist_ok=True)
+    with open(NODE_FOLDER / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        program = NODE_FOLDER / "gossip_node"
+        newest = max(path.stat().st_mtime for path in NODE_SOURCE.glob("*.go"))
+        if not program.exists() or program.stat().st_mtime < newest:
+            build_node(program)
+    return program
+
+
+def build_node(program):
     need_program("go", "golang-go")
     if not pathlib.Path("/usr/share/gocode/src/github.com/hashicorp/memberlist").is_dir():
         skip_loudly("memberlist's source is missing"
                     " (apt-get install golang-github-hashicorp-memberlist-dev)")
-    NODE_FOLDER.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
         ["go", "build", "-o", program, "."], cwd=NODE_SOURCE, capture_output=True, text=True,
         timeout=170,
@@ -73,7 +80,6 @@ def built_node():
              "GOCACHE": str(NODE_FOLDER / "cache")})
     if done.returncode != 0:
         pytest.fail(f"gossip_node cannot be built\n{done.stderr}", pytrace=False)
-    return program
 
 
 def need_labels():

@@ -9,12 +9,13 @@ SPDX-License-Identifier: Apache-2.0
 import concurrent.futures
 import contextlib
 import os
+import select
 import signal
 import socket
 import time
 
 import pytest
-from conftest import wait_until
+from conftest import PATIENCE, wait_until
 from gossip_lab import PORT, make_key, open_lab, wait_members, without_privileges
 from gossip_network import opened, sealed, sealed_frame
 
@@ -183,8 +184,6 @@ class Ears:
             self.datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             self.datagrams.bind(("0.0.0.0", PORT))
             self.conns = socket.create_server((host.ipv4, PORT))
-        self.datagrams.settimeout(SILENCE)
-        self.conns.settimeout(SILENCE)
 
     def __enter__(self):
         return self
@@ -208,19 +207,26 @@ class Ears:
         except OSError:
             return False
 
-    def heard(self):
-        """All that came, until nothing comes for a while."""
+    def heard(self, count=0):
+        """All that comes: so many messages are waited for, then silence."""
         found = []
-        with contextlib.suppress(TimeoutError):
-            while True:
-                found.append(self.datagrams.recv(65536))
-        with contextlib.suppress(TimeoutError, ConnectionError):
-            while True:
-                conn, _ = self.conns.accept()
-                with conn:
-                    conn.settimeout(SILENCE)
-                    found.append(conn.recv(65536))
-        return [words for words in found if words]
+        while True:
+            patience = PATIENCE if len(found) < count else SILENCE
+            ready = select.select([self.datagrams, self.conns], [], [], patience)[0]
+            if not ready:
+                return found
+            for one in ready:
+                found += self._take(one)
+
+    def _take(self, ready):
+        if ready is self.datagrams:
+            return [ready.recv(65536)]
+        conn, _ = ready.accept()
+        with conn, contextlib.suppress(TimeoutError, ConnectionError):
+            conn.settimeout(PATIENCE)
+            words = conn.recv(65536)
+            return [words] if words else []
+        return []
 
 
 # ---- who may not -----------------------------------------------------------------------------
@@ -292,7 +298,7 @@ def test_a_packet_that_is_repeated_reaches_the_node_once(doorstep):
         with Ears(doorstep.inner) as node, Ears(doorstep.outer) as peer:
             for _ in range(3):
                 peer.datagrams.sendto(packet, (doorstep.inner.ipv4, PORT))
-            assert node.heard() == [b"\x08 once"]
+            assert node.heard(1) == [b"\x08 once"]
 
 
 def flipped(packet, place):
@@ -311,7 +317,7 @@ def test_no_packet_that_was_tampered_with_reaches_the_node(doorstep):
         with Ears(doorstep.inner) as node, Ears(doorstep.outer) as peer:
             for one in [*forged, packet]:
                 peer.datagrams.sendto(one, (doorstep.inner.ipv4, PORT))
-            assert node.heard() == [b"\x08 whole"]
+            assert node.heard(1) == [b"\x08 whole"]
 
 
 USER_MESSAGE = b"\x08\x81\xaaUserMsgLen\x05hello"
@@ -329,7 +335,7 @@ def test_no_conn_that_says_something_else_reaches_the_node(doorstep):
             with doorstep.outer.inside():
                 conn = socket.create_connection((doorstep.inner.ipv4, PORT), 5)
             stack.enter_context(conn).sendall(words)
-        assert node.heard() == [USER_MESSAGE]
+        assert node.heard(1) == [USER_MESSAGE]
 
 
 # ---- with no more than it needs ----------------------------------------------------------------
@@ -365,8 +371,8 @@ def test_while_the_instance_is_dead_nothing_passes_in_either_direction(lab):
 
         sidecar.run()
         node.datagrams.sendto(b"\x08 secret of the node", (outer.ipv4, PORT))
-        sealed, = peer.heard()
-        assert opened([key], sealed) == b"\x08 secret of the node"
+        packet, = peer.heard(1)
+        assert opened([key], packet) == b"\x08 secret of the node"
     assert wire.stop().marks_found("secret of the node") == []
 
 
@@ -403,5 +409,5 @@ def test_without_a_sidecar_all_of_it_passes(lab):
     with Ears(inner) as node, Ears(outer) as peer:
         assert node.say(outer, b"\x08 secret of the node")
         assert peer.say(inner, b"\x08 forged by a peer")
-        assert peer.heard() == [b"\x08 secret of the node"] * 2
-        assert node.heard() == [b"\x08 forged by a peer"] * 2
+        assert peer.heard(2) == [b"\x08 secret of the node"] * 2
+        assert node.heard(2) == [b"\x08 forged by a peer"] * 2
