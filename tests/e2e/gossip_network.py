@@ -60,11 +60,15 @@ def namespaces():
     return [line.split()[0] for line in ip("netns", "list", check=False).stdout.splitlines()]
 
 
+def processes_in(name):
+    return [int(word) for word in ip("netns", "pids", name, check=False).stdout.split()]
+
+
 def remove_namespace(name):
     """Everything in it is killed first, or the namespace would live on without a name."""
-    for pid in ip("netns", "pids", name, check=False).stdout.split():
+    for pid in processes_in(name):
         with contextlib.suppress(ProcessLookupError):
-            os.kill(int(pid), signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
     ip("netns", "del", name, check=False)
 
 
@@ -177,18 +181,22 @@ class Host:
     def plug_in(self):
         ip("-n", self.network.switch, "link", "set", self.port, "master", "br0")
 
-    @contextlib.contextmanager
     def inside(self):
         """Sockets that this thread opens meanwhile are the host's."""
-        here = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        there = os.open(f"/run/netns/{self.namespace}", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            enter(there)
-            yield
-        finally:
-            enter(here)
-            os.close(there)
-            os.close(here)
+        return inside(self.namespace)
+
+
+@contextlib.contextmanager
+def inside(namespace):
+    here = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    there = os.open(f"/run/netns/{namespace}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        enter(there)
+        yield
+    finally:
+        enter(here)
+        os.close(there)
+        os.close(here)
 
 
 def enter(descriptor):
@@ -207,6 +215,11 @@ class Datagram:
     fragments: int
 
 
+MARK_KIND = 0x88b5  # IEEE 802 leaves this one to experiments
+BROADCAST = b"\xff" * 6
+FROM_NOBODY = b"\x02" + bytes(5)
+
+
 class Wire:
     """What passes the bridge, from start to stop, by tcpdump."""
 
@@ -214,17 +227,30 @@ class Wire:
         self.path = folder / f"wire-{number}.pcap"
         self.process = start("tcpdump", [
             "ip", "netns", "exec", network.switch, "tcpdump", "-i", "br0", "-w", self.path, "-U",
-            "-s0", "-B", "16384", "-n", "--immediate-mode", "-Z", "root", "ip or ip6"])
+            "-s0", "-B", "16384", "-n", "--immediate-mode", "-Z", "root",
+            f"ip or ip6 or ether proto {MARK_KIND}"])
         self.process.wait_for(lambda: "listening on" in self.process.err, "the capture")
+        with inside(network.switch):
+            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        self.socket.bind(("br0", 0))
+
+    def _catch_up(self):
+        """Sends a frame that says nothing: when it is in the file, all that was before is."""
+        mark = os.urandom(16)
+        self.socket.send(BROADCAST + FROM_NOBODY + struct.pack(">H", MARK_KIND) + mark + bytes(30))
+        self.process.wait_for(lambda: mark in self.path.read_bytes(), "a mark in the capture")
 
     def stop(self):
         """What was caught, as a Catch."""
+        self._catch_up()
+        self.socket.close()
         self.process.signal(signal.SIGINT)
         self.process.wait()
         return Catch(self.path.read_bytes())
 
     def so_far(self):
         """What was caught until now; the capture goes on."""
+        self._catch_up()
         return Catch(self.path.read_bytes())
 
     def wait_until(self, condition, what, patience=None):

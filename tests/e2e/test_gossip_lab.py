@@ -8,8 +8,9 @@ import contextlib
 import socket
 
 import pytest
+from conftest import wait_until
 from gossip_lab import make_key, open_lab, wait_arrived, wait_members, wait_nodes
-from gossip_network import Network, namespaces
+from gossip_network import Network, namespaces, processes_in
 
 KEYS_OF_MESSAGES = ("SourceAddr", "Incarnation", "UserStateLen")
 
@@ -102,7 +103,8 @@ def test_leaves_nothing_behind(lab):
     network = Network()
     host = network.host()
     sleeper = lab.start_on(host, "sleeper", "sleep", "1000")
-    assert host.namespace in namespaces()
+    wait_until(lambda: host.namespace in namespaces() and processes_in(host.namespace),
+               "the program to be in there")
     network.close()
     assert not [name for name in namespaces() if name.startswith(network.name + "-")]
     sleeper.wait()
