@@ -39,6 +39,9 @@ PORT = 7946
 OWN_PORT = 15946
 SLOW = 0.1  # between two questions that start a program each
 BETWEEN_EVENTS = 0.2
+# What a failure may take: the library waits longer, up to 24 s, when no rumour confirms its own view,
+# and a rumour is told four times, to whom chance will have it (the dead member too).
+TO_NOTICE = 60
 
 
 def make_key(size=32):

@@ -16,7 +16,7 @@ import time
 
 import pytest
 from conftest import PATIENCE, wait_until
-from gossip_lab import PORT, make_key, open_lab, wait_members, without_privileges
+from gossip_lab import PORT, TO_NOTICE, make_key, open_lab, wait_members, without_privileges
 from gossip_network import opened, sealed, sealed_frame
 
 PAYLOAD = "payload-of-an-event"
@@ -115,10 +115,10 @@ def test_a_member_that_is_cut_off_fails_and_comes_back(cluster):
     one, native, other = cluster.agents
     wait_members(cluster.agents)
     other.host.cut_off()
-    wait_members([one, native], [one.name, native.name], node3="failed")
-    wait_members([other], [other.name], node1="failed", node2="failed")
+    wait_members([one, native], [one.name, native.name], node3="failed", patience=TO_NOTICE)
+    wait_members([other], [other.name], node1="failed", node2="failed", patience=TO_NOTICE)
     other.host.plug_in()
-    wait_members(cluster.agents)
+    wait_members(cluster.agents, patience=TO_NOTICE)
 
 
 def test_a_killed_gossip_process_is_replaced_and_nobody_notices(cluster):

@@ -9,7 +9,8 @@ import pathlib
 
 import pytest
 from conftest import wait_until
-from gossip_lab import PORT, make_key, open_lab, wait_arrived, wait_members, wait_nodes, without_privileges
+from gossip_lab import (PORT, TO_NOTICE, make_key, open_lab, wait_arrived, wait_members, wait_nodes,
+                        without_privileges)
 
 MESSAGES = [("best", 1), ("best", 1400), ("best", 60_000), ("reliable", 1), ("reliable", 1_000_000)]
 
@@ -61,7 +62,7 @@ def test_serf_works_on_loopback_addresses_that_stand_for_the_members(lab, relays
     wait_members(agents)
     assert agents[1].query("load", "words", seconds=1)[0] == [agent.name for agent in agents]
     agents[2].kill()
-    wait_members(agents[:2], node3="failed")
+    wait_members(agents[:2], node3="failed", patience=TO_NOTICE)
     agents[2].run()
     agents[2].join(agents[1])
     wait_members(agents)
