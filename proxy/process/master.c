@@ -22,6 +22,7 @@
 #include "proxy/process/report.h"
 #include "proxy/process/role.h"
 #include "proxy/process/roster.h"
+#include "proxy/process/service_manager.h"
 #include "proxy/process/sidecars.h"
 #include "proxy/process/staples.h"
 
@@ -40,6 +41,7 @@ struct master {
     enum master_exit exit;
     enum master_state state;
     struct foundation foundation;
+    struct service_manager manager;
     struct admin_server *admin;
     struct roster roster;
     struct sidecars *sidecars; /* NULL: the configuration has no gossip */
@@ -79,6 +81,7 @@ static void begin_stop(struct master *master)
         return;
     }
     master->state = MASTER_STOPPING;
+    service_manager_tell_stopping(&master->manager);
     LOG_EVENT(log_of(master), LOG_INFO, "stopping", log_number("pid", getpid()));
     roster_end_workers(&master->roster);
     deadline_arm(&master->deadline, master->foundation.loop, STOP_GRACE_MS, on_stop_deadline,
@@ -102,6 +105,7 @@ static void begin_drain(struct master *master)
     }
     uint64_t drain_ms = master->config->timeouts.drain_ms;
     master->state = MASTER_DRAINING;
+    service_manager_tell_stopping(&master->manager);
     LOG_EVENT(log_of(master), LOG_INFO, "draining", log_number("deadline_ms", (int64_t)drain_ms));
     roster_forget_respawns(&master->roster);
     roster_tell_workers(&master->roster, &(struct channel_message){.kind = CHANNEL_DRAIN});
@@ -128,6 +132,7 @@ static void note_ready(struct master *master)
         sidecars_are_ready(master->sidecars)) {
         master->state = MASTER_RUNNING;
         announcement_ready(master->start, &master->foundation);
+        service_manager_tell_ready(&master->manager);
     }
 }
 
@@ -376,6 +381,7 @@ static enum status open_foundation(struct master *master)
 
 static enum status open_signals(struct master *master)
 {
+    service_manager_open(&master->manager, master->foundation.loop);
     enum status status = watch_signals(master);
     if (status != STATUS_OK) {
         process_error_set(master->error, "signals cannot be watched: %s", strerror(errno));
@@ -458,6 +464,7 @@ static void close_all(struct master *master)
     }
     admin_server_close(master->admin); /* whoever waits for the end sees it now */
     roster_fini(&master->roster);
+    service_manager_close(&master->manager);
     foundation_close(&master->foundation);
 }
 
@@ -468,6 +475,7 @@ enum master_exit master_run(const struct master_start *start, struct process_err
         .config = start->config,
         .error = error,
         .exit = MASTER_STOPPED,
+        .manager = {.descriptor = -1},
         .foundation = {.log_descriptor = -1, .snapshot = {-1, -1}},
     };
     if (open_all(&master) == STATUS_OK) {

@@ -114,7 +114,9 @@ def spaces():
         assert ip("link", "add", "wire", "netns", names[0], "type", "veth",
                   "peer", "name", "wire", "netns", names[1]).returncode == 0
         for name, v4, v6 in zip(names, *ADDRESSES.values()):
-            for words in (["link", "set", "lo", "up"], ["link", "set", "wire", "up"],
+            # Without an address of its own choice, whose routes would come some time later.
+            for words in (["link", "set", "wire", "addrgenmode", "none"],
+                          ["link", "set", "lo", "up"], ["link", "set", "wire", "up"],
                           ["addr", "add", f"{v4}/24", "broadcast", "10.99.0.255", "dev", "wire"],
                           ["addr", "add", f"{v6}/64", "dev", "wire", "nodad"]):
                 done = ip("-n", name, *words)

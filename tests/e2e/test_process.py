@@ -139,6 +139,24 @@ def test_listens_on_both_families_with_one_address(sallyport, backend):
             assert conn.send(REQUEST).response().status == 200
 
 
+def test_tells_the_service_manager_when_it_is_ready_alive_and_ending(sallyport, backend, tmp_path):
+    """systemd's protocol, as `Type=notify` and `WatchdogSec=` of the unit use it."""
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(tmp_path / "notify"))
+    manager.settimeout(PATIENCE)
+    started = sallyport(CONFIG, app=backend(HELLO).port, _wait=False,
+                        _env={"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "400000"})
+    assert manager.recv(256) == b"READY=1\nSTATUS=serving"
+    started.wait_event("ready")
+    assert [manager.recv(256) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+    for role, pid in children(started.pid).items():
+        assert b"NOTIFY_SOCKET" not in pathlib.Path(f"/proc/{pid}/environ").read_bytes(), role
+    assert started.stop() == 0
+    while (told := manager.recv(256)) == b"WATCHDOG=1":
+        pass
+    assert told == b"STOPPING=1\nSTATUS=ending"
+
+
 def test_a_second_signal_ends_it_at_once(sallyport, backend):
     held = threading.Event()
     app = backend(lambda conn: (conn.request(), held.wait(PATIENCE)))

@@ -166,7 +166,7 @@ static void totals_are_of_all_peers_and_of_those_without_a_place(void **state)
     assert_int_equal(number_at(json, "refused"), 7);
     assert_int_equal(number_at(json, "throttled"), 1);
     for (int i = 0; i < PEER_COUNTERS; i++) {
-        (void)number_at(json, peer_counter_name(i));
+        (void)number_at(json, peer_counter_name((enum peer_counter)i));
     }
     json_decref(json);
 }

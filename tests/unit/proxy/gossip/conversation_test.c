@@ -709,7 +709,7 @@ static void expect_end(struct conversation_rig *rig, enum cluster_direction dire
 static void an_abort_in_any_state_resets_near_and_gives_all_memory_back(void **state)
 {
     struct conversation_rig *rig = *state;
-    for (int at = CONVERSATION_GATHERING; at <= CONVERSATION_RETURNING; at++) {
+    for (enum conversation_state at = CONVERSATION_GATHERING; at < CONVERSATION_OVER; at++) {
         expect_end(rig, CLUSTER_OUT, at, by_abort, true);
         expect_end(rig, CLUSTER_IN, at, by_abort, true);
     }
@@ -718,7 +718,7 @@ static void an_abort_in_any_state_resets_near_and_gives_all_memory_back(void **s
 static void so_does_the_deadline(void **state)
 {
     struct conversation_rig *rig = *state;
-    for (int at = CONVERSATION_GATHERING; at <= CONVERSATION_RETURNING; at++) {
+    for (enum conversation_state at = CONVERSATION_GATHERING; at < CONVERSATION_OVER; at++) {
         expect_end(rig, CLUSTER_OUT, at, by_deadline, true);
         expect_log(rig, "out", "timed_out");
         expect_end(rig, CLUSTER_IN, at, by_deadline, true);
@@ -728,8 +728,8 @@ static void so_does_the_deadline(void **state)
 static void a_near_that_resets_ends_it_at_once(void **state)
 {
     struct conversation_rig *rig = *state;
-    static const int STATES[] = {CONVERSATION_GATHERING, CONVERSATION_WAITING,
-                                 CONVERSATION_RETURNING};
+    static const enum conversation_state STATES[] = {CONVERSATION_GATHERING, CONVERSATION_WAITING,
+                                                     CONVERSATION_RETURNING};
     for (size_t i = 0; i < sizeof(STATES) / sizeof(STATES[0]); i++) {
         expect_end(rig, CLUSTER_OUT, STATES[i], by_a_reset_of_near, false);
         expect_end(rig, CLUSTER_IN, STATES[i], by_a_reset_of_near, false);
@@ -739,7 +739,7 @@ static void a_near_that_resets_ends_it_at_once(void **state)
 static void a_far_that_resets_before_it_answered_ends_it_at_once(void **state)
 {
     struct conversation_rig *rig = *state;
-    static const int STATES[] = {CONVERSATION_FORWARDING, CONVERSATION_WAITING};
+    static const enum conversation_state STATES[] = {CONVERSATION_FORWARDING, CONVERSATION_WAITING};
     for (size_t i = 0; i < sizeof(STATES) / sizeof(STATES[0]); i++) {
         expect_end(rig, CLUSTER_OUT, STATES[i], by_a_reset_of_far, true);
         expect_end(rig, CLUSTER_IN, STATES[i], by_a_reset_of_far, true);

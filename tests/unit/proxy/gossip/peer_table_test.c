@@ -430,7 +430,8 @@ static void each_counter_has_a_name_of_its_own(void **state)
     (void)state;
     for (int i = 0; i < PEER_COUNTERS; i++) {
         for (int k = 0; k < i; k++) {
-            assert_string_not_equal(peer_counter_name(i), peer_counter_name(k));
+            assert_string_not_equal(peer_counter_name((enum peer_counter)i),
+                                    peer_counter_name((enum peer_counter)k));
         }
     }
     assert_string_equal(peer_counter_name(PEER_COUNTERS), "?");
