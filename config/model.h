@@ -256,7 +256,11 @@ enum config_gossip_mode {
     CONFIG_GOSSIP_TRANSPARENT, /* the node's own packets are intercepted */
     CONFIG_GOSSIP_RELAY,       /* loopback addresses stand for the peers */
 };
-enum config_gossip_rules { CONFIG_GOSSIP_RULES_MANAGE, CONFIG_GOSSIP_RULES_EXTERNAL };
+enum config_gossip_rules {
+    CONFIG_GOSSIP_RULES_MANAGE,   /* installed at the start, removed at an orderly end */
+    CONFIG_GOSSIP_RULES_KEEP,     /* installed at the start, and left */
+    CONFIG_GOSSIP_RULES_EXTERNAL, /* somebody else's */
+};
 
 /* A member of the cluster in relay mode: the loopback address that stands for it, and where it
  * really is; both IPv4 with a port. */

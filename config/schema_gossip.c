@@ -22,6 +22,10 @@ static const struct schema_choice RULES[] = {
     {"manage", CONFIG_GOSSIP_RULES_MANAGE,
      "installed at the start and removed at the end, which needs root or CAP_NET_ADMIN",
      SCHEMA_NOW},
+    {"keep", CONFIG_GOSSIP_RULES_KEEP,
+     "installed at the start and left at the end: the node's gossip stands still until the next "
+     "start, or until `sallyport gossip rules --remove | sh`",
+     SCHEMA_NOW},
     {"external", CONFIG_GOSSIP_RULES_EXTERNAL,
      "somebody else installs what `sallyport gossip rules` prints", SCHEMA_NOW},
 };

@@ -24,8 +24,8 @@ struct sidecar_place {
     struct secret keyring; /* the text that was handed on last */
     struct file_watch watch;
     int pages_file;
-    struct peer_pages *pages; /* read-only */
-    bool has_rules;
+    struct peer_pages *pages;             /* read-only */
+    bool has_rules;                       /* that are to be removed */
     struct enforcement_gossip_facts ring; /* what the policy has to know of it */
     char refusal[256]; /* why what is in the keyring file now is not in use; "": it is */
 };
@@ -207,11 +207,11 @@ static enum status install_rules(struct sidecar_place *place, struct process_err
 {
     const struct config_gossip *settings = place->settings;
     if (settings->mode != CONFIG_GOSSIP_TRANSPARENT ||
-        settings->rules != CONFIG_GOSSIP_RULES_MANAGE) {
+        settings->rules == CONFIG_GOSSIP_RULES_EXTERNAL) {
         return STATUS_OK;
     }
     enum status status = gossip_rules_install(settings, error);
-    place->has_rules = status == STATUS_OK;
+    place->has_rules = status == STATUS_OK && settings->rules == CONFIG_GOSSIP_RULES_MANAGE;
     return status;
 }
 

@@ -376,6 +376,19 @@ def test_while_the_instance_is_dead_nothing_passes_in_either_direction(lab):
     assert wire.stop().marks_found("secret of the node") == []
 
 
+def test_an_instance_may_leave_its_rules_so_that_the_node_stays_silent(lab):
+    host, outer = lab.host(), lab.host()
+    before = [host.run(*words).stdout for words in STATE_OF_RULES]
+    sidecar = lab.sidecar(host, [make_key()], rules="keep")
+    sidecar.stop()
+    assert sidecar.events("rules_removed") == []
+    with Ears(host) as node, Ears(outer) as peer:
+        node.say(outer, b"\x08 secret of the node")
+        assert peer.heard() == []
+    host.run("sh", text=sidecar.verb("gossip", "rules", "--remove", "-c", sidecar.config_path).stdout)
+    assert [host.run(*words).stdout for words in STATE_OF_RULES] == before
+
+
 def test_an_instance_that_ends_in_order_takes_its_rules_back_and_says_so(lab):
     host = lab.host()
     before = [host.run(*words).stdout for words in STATE_OF_RULES]
