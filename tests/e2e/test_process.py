@@ -280,6 +280,14 @@ def test_children_hold_only_what_they_were_given(running):
         assert role != "keyholder" or not inet & set(held.values())
 
 
+def test_no_process_has_a_second_thread(running):
+    """So no two of them ever touch the same memory at once: there is nothing to lock."""
+    for _ in range(4):
+        assert ask(running) == 200
+    for role, pid in {**children(running.pid), "master": running.pid}.items():
+        assert len(list(pathlib.Path(f"/proc/{pid}/task").iterdir())) == 1, role
+
+
 def test_nothing_of_the_environment_or_of_inherited_descriptors_reaches_children(
         sallyport, backend, tmp_path):
     with open(tmp_path / "inherited", "w") as inherited:
