@@ -290,6 +290,10 @@ struct config_gossip {
 /* --- the rest ----------------------------------------------------------------------------------
  */
 
+struct config_tickets {
+    struct config_secret secret; /* what ticket keys follow from; NONE: random at each start */
+};
+
 struct config_admin {
     struct config_address address; /* CONFIG_ADDRESS_NONE: no admin socket */
 };
@@ -363,6 +367,7 @@ struct config {
     size_t backend_count;
     struct config_gossip *gossip; /* one a cluster */
     size_t gossip_count;
+    struct config_tickets tickets;
     struct config_admin admin;
     struct config_log log;
     struct config_limits limits;
@@ -393,7 +398,8 @@ enum config_file_kind {
     CONFIG_FILE_CA,
     CONFIG_FILE_CRL,
     CONFIG_FILE_OCSP,
-    CONFIG_FILE_KEYRING, /* keys of gossip: never for workers */
+    CONFIG_FILE_KEYRING,       /* keys of gossip: never for workers */
+    CONFIG_FILE_TICKET_SECRET, /* private: never for workers */
 };
 
 /* True if the content of files of this kind is secret. */

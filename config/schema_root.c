@@ -199,8 +199,26 @@ static const struct schema_section CERTIFICATE = {
     .name_offset = offsetof(struct config_certificate, name),
 };
 
-/* --- secrets, admin, log -----------------------------------------------------------------------
+/* --- tickets, secrets, admin, log --------------------------------------------------------------
  */
+
+static const struct schema_key TICKETS_KEYS[] = {
+    {.name = "secret",
+     .type = SCHEMA_SECRET,
+     AT(tickets, secret),
+     .doc = "At least 32 bytes, such as `openssl rand -hex 32` prints. Instances with the same "
+            "secret resume each other's sessions on listeners of the same name, policy and client "
+            "CAs. Their ticket keys follow from it and from the time, so they change every 12 h on "
+            "all of them without a word between them; clocks may differ by hours. Who knows the "
+            "secret can open every ticket that was ever sealed with it: give all instances another "
+            "one from time to time. Left out: random at each start, known to nobody."},
+};
+
+static const struct schema_section TICKETS = {
+    .title = "tickets",
+    .keys = TICKETS_KEYS,
+    .key_count = COUNT(TICKETS_KEYS),
+};
 
 static const struct schema_key SECRETS_KEYS[] = {
     {.name = "provider",
@@ -565,6 +583,12 @@ static const struct schema_key ROOT_KEYS[] = {
      .beside = offsetof(struct config, gossip_count),
      .item_size = sizeof(struct config_gossip),
      .doc = "Clusters whose gossip (memberlist) is encrypted with a shared key."},
+    {.name = "tickets",
+     .type = SCHEMA_SECTION,
+     .section = &TICKETS,
+     .offset = offsetof(struct config, tickets),
+     .doc = "What session tickets are sealed with. Whether there are any is said by a listener's "
+            "`tls.session_tickets`, and how long they last by `timeouts.session`."},
     {.name = "secrets",
      .type = SCHEMA_SECTION,
      .section = &SECRETS,

@@ -12,6 +12,7 @@
 #include "crypto/ocsp.h"
 #include "crypto/private_key.h"
 #include "crypto/secret.h"
+#include "crypto/ticket_keys.h"
 #include "crypto/trust.h"
 #include "proxy/process/keyring_check.h"
 #include "proxy/process/public_file.h"
@@ -291,6 +292,21 @@ static void inspect_all_trust(const struct config *config, const struct source *
     }
 }
 
+/* ---- tickets ---- */
+
+static void inspect_tickets(const struct config *config, const struct source *source,
+                            struct problem_list *problems)
+{
+    const struct config_secret *reference = &config->tickets.secret;
+    struct secret secret = {0};
+    if (reference->kind != CONFIG_SECRET_NONE &&
+        read_password(&secret, reference, source, problems) &&
+        secret_len(&secret) < TICKET_SECRET_BYTES_MIN) {
+        problem_add(problems, &reference->place, "%s: " SNAPSHOT_SHORT_SECRET, reference->value);
+    }
+    secret_fini(&secret);
+}
+
 /* ---- keys of gossip ---- */
 
 /* `name` is that of the file or of the variable. */
@@ -360,6 +376,7 @@ bool inspection_make(struct inspection *inspection, const struct config *config,
         inspect_certificate(inspection, config, i, source, problems);
     }
     inspect_all_trust(config, source, problems);
+    inspect_tickets(config, source, problems);
     for (size_t i = 0; i < config->gossip_count; i++) {
         inspect_gossip(inspection, config, i, source, problems);
     }
