@@ -93,6 +93,13 @@ struct config_waiver {
     struct place place;
 };
 
+/* How early the end of a certificate is told, and what follows. */
+struct config_expiry {
+    uint64_t *warn_ms; /* before the end, in any order */
+    size_t warn_count;
+    bool unready; /* an instance with an expired certificate of its own is not ready */
+};
+
 struct config_enforcement {
     enum config_mode mode;
     enum config_plaintext plaintext;
@@ -105,6 +112,7 @@ struct config_enforcement {
     bool verify_backends;
     struct config_waiver *waivers;
     size_t waiver_count;
+    struct config_expiry expiry;
     struct place place;
 };
 
