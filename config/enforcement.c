@@ -72,16 +72,70 @@ static const char *certificate_fault(const struct judge *judge,
     return NULL;
 }
 
+static const struct enforcement_facts *find_facts(const struct judge *judge, size_t certificate)
+{
+    for (size_t k = 0; k < judge->findings->certificate_count; k++) {
+        if (judge->findings->certificates[k].certificate == certificate) {
+            return &judge->findings->certificates[k];
+        }
+    }
+    return NULL;
+}
+
 static const char *certificates_fault(const struct judge *judge, const struct hop *hop)
 {
     for (size_t i = 0; i < hop->certificate_count; i++) {
-        for (size_t k = 0; k < judge->findings->certificate_count; k++) {
-            const struct enforcement_facts *facts = &judge->findings->certificates[k];
-            const char *fault =
-                facts->certificate == hop->certificates[i] ? certificate_fault(judge, facts) : NULL;
-            if (fault != NULL) {
-                return fault;
-            }
+        const struct enforcement_facts *facts = find_facts(judge, hop->certificates[i]);
+        const char *fault = facts == NULL ? NULL : certificate_fault(judge, facts);
+        if (fault != NULL) {
+            return fault;
+        }
+    }
+    return NULL;
+}
+
+/* "chat (364 days left), mail (12 days left)" */
+static const char *list_certificates(const struct judge *judge, const struct hop *hop)
+{
+    const char *list = NULL;
+    for (size_t i = 0; i < hop->certificate_count; i++) {
+        const struct enforcement_facts *facts = find_facts(judge, hop->certificates[i]);
+        if (facts == NULL) {
+            continue;
+        }
+        const struct expiry_view view =
+            expiry_look(&judge->config->enforcement.expiry, facts->not_after, judge->findings->now);
+        const char *name = judge->config->certificates[facts->certificate].name;
+        const char *before = list == NULL ? "" : list;
+        const char *comma = list == NULL ? "" : ", ";
+        list = view.is_expired
+                   ? memory_format(judge->memory, "%s%s%s (expired)", before, comma, name)
+                   : memory_format(judge->memory, "%s%s%s (%lld day%s left)", before, comma, name,
+                                   (long long)view.days_left, view.days_left == 1 ? "" : "s");
+    }
+    return list;
+}
+
+/* The first of a hop's certificates whose end is near, as a sentence; NULL: none. */
+static const char *near_end(const struct judge *judge, const struct hop *hop)
+{
+    for (size_t i = 0; i < hop->certificate_count; i++) {
+        const struct enforcement_facts *facts = find_facts(judge, hop->certificates[i]);
+        if (facts == NULL) {
+            continue;
+        }
+        const struct config_certificate *own = &judge->config->certificates[facts->certificate];
+        const struct expiry_date date = {.kind = EXPIRY_OWN,
+                                         .name = own->name,
+                                         .file = own->chain.path,
+                                         .subject = "",
+                                         .not_after = facts->not_after};
+        const struct expiry_view view =
+            expiry_look(&judge->config->enforcement.expiry, facts->not_after, judge->findings->now);
+        char sentence[EXPIRY_SENTENCE_BYTES];
+        if (view.is_near) {
+            expiry_sentence(&date, &view, sentence);
+            return memory_copy_text(judge->memory, sentence);
         }
     }
     return NULL;
@@ -213,10 +267,15 @@ static void judge_hop(const struct judge *judge, const struct hop *hop, struct j
 {
     *judged = (struct judged_hop){.hop = *hop, .verdict = VERDICT_OK};
     complete_gossip_hop(judge, &judged->hop);
+    judged->certificates = list_certificates(judge, hop);
     judged->waiver = find_waiver(judge->config, hop->name);
     judged->waiver_expired = judged->waiver != NULL && judged->waiver->expires < judge->today;
     const char *fault = hop_fault(judge, &judged->hop, &judged->reason);
     if (fault == NULL) {
+        const char *near = near_end(judge, hop);
+        judged->reason = near == NULL
+                             ? judged->reason
+                             : memory_format(judge->memory, "%s; %s", judged->reason, near);
         return;
     }
     judged->reason = fault;
@@ -231,6 +290,32 @@ static void judge_hop(const struct judge *judge, const struct hop *hop, struct j
     judged->verdict = VERDICT_VIOLATION;
     judged->reason = memory_format(judge->memory, "%s; its waiver expired on %s", fault,
                                    day_text(judge->memory, judged->waiver->expires));
+}
+
+/* --- dates -------------------------------------------------------------------------------------
+ */
+
+static bool judge_dates(const struct judge *judge, struct posture *posture)
+{
+    const struct enforcement_findings *findings = judge->findings;
+    posture->dates =
+        memory_take_array(judge->memory, findings->date_count, sizeof(*posture->dates));
+    for (size_t i = 0; i < findings->date_count && posture->dates != NULL; i++) {
+        struct judged_date *judged = &posture->dates[i];
+        const struct expiry_date *date = &findings->dates[i];
+        char sentence[EXPIRY_SENTENCE_BYTES];
+        judged->view =
+            expiry_look(&judge->config->enforcement.expiry, date->not_after, findings->now);
+        judged->date = *date;
+        judged->date.name = memory_copy_text(judge->memory, date->name);
+        judged->date.file = memory_copy_text(judge->memory, date->file);
+        judged->date.subject = memory_copy_text(judge->memory, date->subject);
+        expiry_sentence(date, &judged->view, sentence);
+        judged->sentence = memory_copy_text(judge->memory, sentence);
+        posture->near += judged->view.is_near ? 1 : 0;
+    }
+    posture->date_count = findings->date_count;
+    return !memory_failed(judge->memory);
 }
 
 /* --- all of them -------------------------------------------------------------------------------
@@ -266,7 +351,7 @@ struct posture *posture_new(const struct config *config,
     if (posture != NULL) {
         *posture = (struct posture){.config = config, .memory = memory};
     }
-    if (posture == NULL || !judge_all(&judge, posture)) {
+    if (posture == NULL || !judge_all(&judge, posture) || !judge_dates(&judge, posture)) {
         memory_free(memory);
         return NULL;
     }

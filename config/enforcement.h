@@ -17,6 +17,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "config/expiry.h"
 #include "config/hop.h"
 #include "config/model.h"
 
@@ -49,6 +50,9 @@ struct enforcement_findings {
     size_t certificate_count;
     const struct enforcement_gossip_facts *gossip;
     size_t gossip_count;
+    const struct expiry_date
+        *dates; /* of our certificates and of the authorities that we believe */
+    size_t date_count;
     int64_t now; /* seconds since 1970 */
 };
 
@@ -60,6 +64,15 @@ struct judged_hop {
     const char *reason;                 /* one sentence: why this verdict */
     const struct config_waiver *waiver; /* the waiver for this hop, in force or not; or NULL */
     bool waiver_expired;
+    const char *certificates; /* ours that are shown on it, with the days that are left; NULL: none,
+                                 or nothing is known of them */
+};
+
+/* The end of a certificate, as it looks now. */
+struct judged_date {
+    struct expiry_date date;
+    struct expiry_view view;
+    const char *sentence;
 };
 
 struct posture {
@@ -68,6 +81,9 @@ struct posture {
     size_t count;
     size_t violations; /* without those that are waived */
     size_t waived;
+    struct judged_date *dates;
+    size_t date_count;
+    size_t near;           /* dates that are near, or past */
     struct memory *memory; /* private to enforcement.c */
 };
 
@@ -82,8 +98,8 @@ void posture_free(struct posture *posture);
 const char *verdict_name(enum verdict verdict);
 
 /* {"hops": [{"name", "from", "to", "protection", "evidence", "verdict", "reason", "waiver"}],
- *  "violations": N, "waived": N, "mode": "strict"}; the caller decrefs it. NULL when out of memory.
- */
+ *  "violations": N, "waived": N, "mode": "strict", "certificates": [see expiry_to_json], "near":
+ * N}; the caller decrefs it. NULL when out of memory. */
 json_t *posture_to_json(const struct posture *posture);
 
 /* One hop as in the above, for those who add what was really negotiated. */

@@ -33,6 +33,7 @@ bool config_file_kind_is_private(enum config_file_kind kind)
     case CONFIG_FILE_CHAIN_KEY:
     case CONFIG_FILE_PASSWORD:
     case CONFIG_FILE_KEYRING:
+    case CONFIG_FILE_TICKET_SECRET:
         return true;
     case CONFIG_FILE_YAML:
     case CONFIG_FILE_CHAIN:
@@ -108,7 +109,7 @@ static void visit_gossip(struct listing *listing, const struct config_gossip *go
 static size_t count_references(const struct config *config)
 {
     return config->file_count + 4 * config->certificate_count + 2 * config->listener_count +
-           2 * config->backend_count + 2 * config->gossip_count;
+           2 * config->backend_count + 2 * config->gossip_count + 1;
 }
 
 void config_files(const struct config *config, config_file_callback *on_file, void *self)
@@ -135,6 +136,10 @@ void config_files(const struct config *config, config_file_callback *on_file, vo
     }
     for (size_t i = 0; i < config->gossip_count; i++) {
         visit_gossip(&listing, &config->gossip[i]);
+    }
+    if (config->tickets.secret.kind == CONFIG_SECRET_FILE) {
+        visit(&listing, CONFIG_FILE_TICKET_SECRET, config->tickets.secret.value,
+              &config->tickets.secret.place);
     }
     free(listing.known);
 }

@@ -93,6 +93,13 @@ struct config_waiver {
     struct place place;
 };
 
+/* How early the end of a certificate is told, and what follows. */
+struct config_expiry {
+    uint64_t *warn_ms; /* before the end, in any order */
+    size_t warn_count;
+    bool unready; /* an instance with an expired certificate of its own is not ready */
+};
+
 struct config_enforcement {
     enum config_mode mode;
     enum config_plaintext plaintext;
@@ -105,6 +112,7 @@ struct config_enforcement {
     bool verify_backends;
     struct config_waiver *waivers;
     size_t waiver_count;
+    struct config_expiry expiry;
     struct place place;
 };
 
@@ -294,6 +302,10 @@ struct config_gossip {
 /* --- the rest ----------------------------------------------------------------------------------
  */
 
+struct config_tickets {
+    struct config_secret secret; /* what ticket keys follow from; NONE: random at each start */
+};
+
 struct config_admin {
     struct config_address address; /* CONFIG_ADDRESS_NONE: no admin socket */
 };
@@ -367,6 +379,7 @@ struct config {
     size_t backend_count;
     struct config_gossip *gossip; /* one a cluster */
     size_t gossip_count;
+    struct config_tickets tickets;
     struct config_admin admin;
     struct config_log log;
     struct config_limits limits;
@@ -397,7 +410,8 @@ enum config_file_kind {
     CONFIG_FILE_CA,
     CONFIG_FILE_CRL,
     CONFIG_FILE_OCSP,
-    CONFIG_FILE_KEYRING, /* keys of gossip: never for workers */
+    CONFIG_FILE_KEYRING,       /* keys of gossip: never for workers */
+    CONFIG_FILE_TICKET_SECRET, /* private: never for workers */
 };
 
 /* True if the content of files of this kind is secret. */

@@ -40,6 +40,19 @@ json_t *judged_hop_to_json(const struct judged_hop *judged)
                      judged->reason, "waiver", waiver_to_json(judged));
 }
 
+static json_t *dates_to_json(const struct posture *posture)
+{
+    json_t *dates = json_array();
+    for (size_t i = 0; i < posture->date_count; i++) {
+        const struct judged_date *judged = &posture->dates[i];
+        if (json_array_append_new(dates, expiry_to_json(&judged->date, &judged->view)) != 0) {
+            json_decref(dates);
+            return NULL;
+        }
+    }
+    return dates;
+}
+
 json_t *posture_to_json(const struct posture *posture)
 {
     json_t *hops = json_array();
@@ -50,9 +63,10 @@ json_t *posture_to_json(const struct posture *posture)
         }
     }
     bool strict = posture->config->enforcement.mode == CONFIG_MODE_STRICT;
-    return json_pack("{s:o, s:I, s:I, s:s}", "hops", hops, "violations",
+    return json_pack("{s:o, s:I, s:I, s:s, s:o, s:I}", "hops", hops, "violations",
                      (json_int_t)posture->violations, "waived", (json_int_t)posture->waived, "mode",
-                     strict ? "strict" : "report");
+                     strict ? "strict" : "report", "certificates", dates_to_json(posture), "near",
+                     (json_int_t)posture->near);
 }
 
 /* --- table -------------------------------------------------------------------------------------
@@ -101,6 +115,9 @@ static void print_row(const int widths[COLUMNS], const struct row *row, FILE *ou
 static void print_details(const struct judged_hop *judged, FILE *out)
 {
     (void)fprintf(out, "    expected: %s\n", judged->hop.evidence);
+    if (judged->certificates != NULL) {
+        (void)fprintf(out, "    certificate: %s\n", judged->certificates);
+    }
     if (judged->verdict != VERDICT_OK) {
         (void)fprintf(out, "    %s: %s\n",
                       judged->verdict == VERDICT_WAIVED ? "waived" : "VIOLATION", judged->reason);
@@ -114,6 +131,15 @@ static void print_details(const struct judged_hop *judged, FILE *out)
                         : judged->verdict == VERDICT_OK ? "not needed; until"
                                                         : "until";
     (void)fprintf(out, "    waiver (%s %s): %s\n", state, expires, judged->waiver->reason);
+}
+
+static void print_near_ends(const struct posture *posture, FILE *out)
+{
+    for (size_t i = 0; i < posture->date_count; i++) {
+        if (posture->dates[i].view.is_near) {
+            (void)fprintf(out, "WARNING: %s\n", posture->dates[i].sentence);
+        }
+    }
 }
 
 void posture_print(const struct posture *posture, FILE *out)
@@ -132,6 +158,7 @@ void posture_print(const struct posture *posture, FILE *out)
         print_row(widths, &row, out);
         print_details(&posture->hops[i], out);
     }
+    print_near_ends(posture, out);
     bool reports = posture->config->enforcement.mode == CONFIG_MODE_REPORT;
     (void)fprintf(out, "%zu hop%s, %zu violation%s, %zu waived%s\n", posture->count,
                   posture->count == 1 ? "" : "s", posture->violations,

@@ -84,6 +84,31 @@ static const struct schema_section WAIVER = {
     .place_offset = offsetof(struct config_waiver, place),
 };
 
+static const struct schema_key EXPIRY_KEYS[] = {
+    {.name = "warn",
+     .type = SCHEMA_DURATION,
+     LIST_AT(expiry, warn_ms, warn_count),
+     .fallback = "[30d, 14d, 3d]",
+     .least = HOUR,
+     .most = 3650 * DAY,
+     .doc = "How long before its end a certificate is told of: in the posture, in `status` and in "
+            "the log, there at the start, every day, and with each span more; within the shortest "
+            "one as an error. Our certificates, the authorities in `client_ca` and a backend's "
+            "`ca`, and what servers show."},
+    {.name = "unready",
+     .type = SCHEMA_FLAG,
+     .fallback = "no",
+     AT(expiry, unready),
+     .doc = "Whether an instance says that it is not ready once a certificate of its own has "
+            "expired. It goes on serving."},
+};
+
+static const struct schema_section EXPIRY = {
+    .title = "expiry",
+    .keys = EXPIRY_KEYS,
+    .key_count = COUNT(EXPIRY_KEYS),
+};
+
 static const struct schema_key ENFORCEMENT_KEYS[] = {
     {.name = "mode",
      .type = SCHEMA_CHOICE,
@@ -126,6 +151,12 @@ static const struct schema_key ENFORCEMENT_KEYS[] = {
      .section = &WAIVER,
      LIST_AT(enforcement, waivers, waiver_count),
      .doc = "Exceptions: hops that may break the policy until a day, for a reason."},
+    {.name = "expiry",
+     .type = SCHEMA_SECTION,
+     .section = &EXPIRY,
+     AT(enforcement, expiry),
+     .doc = "What is done about certificates whose end is near. An expired one of ours is a "
+            "violation in any case."},
 };
 
 static const struct schema_section ENFORCEMENT = {
@@ -199,8 +230,26 @@ static const struct schema_section CERTIFICATE = {
     .name_offset = offsetof(struct config_certificate, name),
 };
 
-/* --- secrets, admin, log -----------------------------------------------------------------------
+/* --- tickets, secrets, admin, log --------------------------------------------------------------
  */
+
+static const struct schema_key TICKETS_KEYS[] = {
+    {.name = "secret",
+     .type = SCHEMA_SECRET,
+     AT(tickets, secret),
+     .doc = "At least 32 bytes, such as `openssl rand -hex 32` prints. Instances with the same "
+            "secret resume each other's sessions on listeners of the same name, policy and client "
+            "CAs. Their ticket keys follow from it and from the time, so they change every 12 h on "
+            "all of them without a word between them; clocks may differ by hours. Who knows the "
+            "secret can open every ticket that was ever sealed with it: give all instances another "
+            "one from time to time. Left out: random at each start, known to nobody."},
+};
+
+static const struct schema_section TICKETS = {
+    .title = "tickets",
+    .keys = TICKETS_KEYS,
+    .key_count = COUNT(TICKETS_KEYS),
+};
 
 static const struct schema_key SECRETS_KEYS[] = {
     {.name = "provider",
@@ -565,6 +614,12 @@ static const struct schema_key ROOT_KEYS[] = {
      .beside = offsetof(struct config, gossip_count),
      .item_size = sizeof(struct config_gossip),
      .doc = "Clusters whose gossip (memberlist) is encrypted with a shared key."},
+    {.name = "tickets",
+     .type = SCHEMA_SECTION,
+     .section = &TICKETS,
+     .offset = offsetof(struct config, tickets),
+     .doc = "What session tickets are sealed with. Whether there are any is said by a listener's "
+            "`tls.session_tickets`, and how long they last by `timeouts.session`."},
     {.name = "secrets",
      .type = SCHEMA_SECTION,
      .section = &SECRETS,

@@ -10,7 +10,8 @@
  *
  * Forward secrecy: a worker's memory opens tickets of at most three epochs (default 12 h each); a
  * ticket lives at most one epoch. What was sealed before is out of its reach. The ticket secret
- * itself opens every epoch; it never leaves the keyholder.
+ * itself opens every epoch; it never leaves the keyholder. Where nodes share one, it is the operator
+ * who has to change it.
  *
  * Owner: the worker. It must outlive every SSL_CTX that it was installed in.
  *

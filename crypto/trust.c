@@ -4,7 +4,6 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509_vfy.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -221,6 +220,22 @@ X509_STORE *trust_store(const struct trust *trust)
 size_t trust_authority_count(const struct trust *trust)
 {
     return trust->authority_count;
+}
+
+bool trust_authority_at(const struct trust *trust, size_t index, char *name, size_t size,
+                        time_t *not_after)
+{
+    const STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(trust->store);
+    size_t seen = 0;
+    for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
+        const X509 *certificate = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+        if (certificate != NULL && seen++ == index) {
+            x509_name_text(X509_get_subject_name(certificate), name, size);
+            *not_after = x509_time(X509_get0_notAfter(certificate));
+            return true;
+        }
+    }
+    return false;
 }
 
 const STACK_OF(X509_NAME) * trust_names(const struct trust *trust)

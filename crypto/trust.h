@@ -15,6 +15,7 @@
 #pragma once
 
 #include <openssl/x509.h>
+#include <stdbool.h>
 #include <time.h>
 
 #include "crypto/bytes.h"
@@ -33,6 +34,11 @@ void trust_unref(struct trust *trust);
 
 X509_STORE *trust_store(const struct trust *trust);
 size_t trust_authority_count(const struct trust *trust);
+/* One of them, below that count, in no order: its name as RFC 4514 text, cut to `size` - 1, and
+ * when it ends (-1: nobody can say). False: there are no more (one that was given twice counts
+ * once). */
+bool trust_authority_at(const struct trust *trust, size_t index, char *name, size_t size,
+                        time_t *not_after);
 /* Names of the authorities, for the request for a client's certificate. */
 const STACK_OF(X509_NAME) * trust_names(const struct trust *trust);
 /* When the first list runs out; 0: no lists. */

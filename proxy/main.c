@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "crypto/wiped_memory.h"
 #include "proxy/commands/command.h"
 #include "proxy/process/role.h"
 
@@ -34,6 +35,7 @@ int main(int argc, char **argv)
     if (argc > 0 && role_run(argv[0], &exit_status)) {
         return exit_status;
     }
+    (void)wiped_memory_install(); /* verbs read keys, and `run` lives on with what they leave */
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
         return command_help(COMMANDS, argc < 2);
     }

@@ -21,7 +21,9 @@ static bool put_counters(json_t *object, const struct counters *counters)
            put_number(object, "conns_total", counter_get(counters, COUNTER_CONNS_ACCEPTED)) &&
            put_number(object, "exchanges", counter_get(counters, COUNTER_EXCHANGES)) &&
            put_number(object, "exchanges_open", counter_get(counters, COUNTER_EXCHANGES_OPEN)) &&
-           put_number(object, "tunnels", counter_get(counters, COUNTER_TUNNELS_OPEN));
+           put_number(object, "tunnels", counter_get(counters, COUNTER_TUNNELS_OPEN)) &&
+           put_number(object, "server_certificates_near",
+                      counter_get(counters, COUNTER_SERVER_CERTIFICATES_NEAR));
 }
 
 static json_t *child_to_json(const struct status_child *child)
@@ -90,6 +92,22 @@ static json_t *certificates_to_json(const struct instance_status *status)
     return array;
 }
 
+/* Those alone whose end is near. */
+static json_t *expiring_to_json(const struct instance_status *status)
+{
+    json_t *array = json_array();
+    int64_t now = (int64_t)time(NULL);
+    for (size_t i = 0; i < status->date_count; i++) {
+        struct expiry_view view = expiry_look(status->expiry, status->dates[i].not_after, now);
+        if (view.is_near &&
+            json_array_append_new(array, expiry_to_json(&status->dates[i], &view)) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
 static json_t *notices_to_json(const struct instance_status *status)
 {
     json_t *array = json_array();
@@ -119,6 +137,9 @@ static const char *state_name(const struct instance_status *status)
     if (status->is_draining) {
         return "draining";
     }
+    if (status->is_ready && status->is_expired) {
+        return "expired";
+    }
     return status->is_ready ? "ready" : "starting";
 }
 
@@ -129,7 +150,8 @@ static bool put_all(json_t *object, const struct instance_status *status)
            put_number(object, "pid", (uint64_t)status->pid) &&
            put_number(object, "uptime_seconds", status->uptime_s) &&
            put(object, "state", json_string(state_name(status))) &&
-           put(object, "ready", json_boolean(status->is_ready && !status->is_draining)) &&
+           put(object, "ready",
+               json_boolean(status->is_ready && !status->is_draining && !status->is_expired)) &&
            put(object, "mode", json_string(status->is_report_mode ? "report" : "strict")) &&
            put_number(object, "hops", status->hops) &&
            put_number(object, "violations", status->violations) &&
@@ -137,6 +159,7 @@ static bool put_all(json_t *object, const struct instance_status *status)
            put(object, "processes", children_to_json(status)) &&
            put(object, "listeners", listeners_to_json(status)) &&
            put(object, "certificates", certificates_to_json(status)) &&
+           put(object, "expiring", expiring_to_json(status)) &&
            put(object, "gossip", gossip_to_json(status)) &&
            put(object, "notices", notices_to_json(status));
 }

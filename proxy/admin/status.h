@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "config/expiry.h"
 #include "proxy/admin/gossip_report.h"
 #include "proxy/relay/counters.h"
 
@@ -42,6 +43,7 @@ struct instance_status {
     uint64_t uptime_s;
     bool is_ready;
     bool is_draining;
+    bool is_expired; /* and the policy says that this is not ready */
     bool is_report_mode;
     size_t hops;
     size_t violations;
@@ -52,6 +54,9 @@ struct instance_status {
     size_t listener_count;
     const struct status_certificate *certificates;
     size_t certificate_count;
+    const struct config_expiry *expiry;
+    const struct expiry_date *dates; /* of certificates and authorities */
+    size_t date_count;
     const struct gossip_facts *gossip;
     size_t gossip_count;
     const char *const *notices;

@@ -6,18 +6,20 @@
 #include <string.h>
 #include <time.h>
 
+#include "config/memory.h"
 #include "crypto/certificate.h"
 #include "crypto/error.h"
 #include "crypto/keyring.h"
 #include "crypto/ocsp.h"
 #include "crypto/private_key.h"
 #include "crypto/secret.h"
+#include "crypto/ticket_keys.h"
 #include "crypto/trust.h"
 #include "proxy/process/keyring_check.h"
 #include "proxy/process/public_file.h"
 #include "proxy/process/snapshot.h"
 
-enum { PASSWORD_BYTES_MAX = 4096 };
+enum { PASSWORD_BYTES_MAX = 4096, SUBJECT_BYTES = 256 };
 
 /* A file's bytes; freed with file_fini, which wipes. */
 struct file {
@@ -115,6 +117,21 @@ static enum enforcement_key_type key_type(enum certificate_key key)
     return ENFORCEMENT_KEY_OTHER;
 }
 
+/* Names and files are the config's; the subject is copied. Without memory the date is left out,
+ * which inspection_make reports. */
+static void add_date(struct inspection *inspection, const struct expiry_date *date)
+{
+    struct expiry_date *grown =
+        reallocarray(inspection->dates, inspection->date_count + 1, sizeof(*inspection->dates));
+    if (grown == NULL) {
+        return;
+    }
+    inspection->dates = grown;
+    grown[inspection->date_count] = *date;
+    grown[inspection->date_count].subject = memory_copy_text(inspection->memory, date->subject);
+    inspection->date_count += memory_failed(inspection->memory) ? 0 : 1;
+}
+
 static void keep_facts(struct inspection *inspection, const struct config *config, size_t index,
                        const struct certificate_facts *facts)
 {
@@ -131,6 +148,11 @@ static void keep_facts(struct inspection *inspection, const struct config *confi
         .expires = facts->not_after,
     };
     inspection->fact_count++;
+    add_date(inspection, &(struct expiry_date){.kind = EXPIRY_OWN,
+                                               .name = config->certificates[index].name,
+                                               .file = config->certificates[index].chain.path,
+                                               .subject = "",
+                                               .not_after = facts->not_after});
 }
 
 /* A key that policy refuses for its size alone is a violation, which the facts already tell. */
@@ -223,8 +245,44 @@ static void inspect_certificate(struct inspection *inspection, const struct conf
 
 /* ---- whom we believe ---- */
 
+/* What a file of authorities is for; `file` NULL: their ends are not told of. */
+struct authority_use {
+    enum expiry_kind kind;
+    const char *name; /* of the listener or the backend */
+    const char *file;
+};
+
+/* A file that several name is told of once for each kind of use. */
+static bool has_dates_of(const struct inspection *inspection, enum expiry_kind kind,
+                         const char *file)
+{
+    for (size_t i = 0; i < inspection->date_count; i++) {
+        if (inspection->dates[i].kind == kind && strcmp(inspection->dates[i].file, file) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void keep_authorities(struct inspection *inspection, const struct authority_use *use,
+                             const struct trust *trust)
+{
+    struct expiry_date date = {.kind = use->kind, .name = use->name, .file = use->file};
+    if (use->file == NULL || has_dates_of(inspection, use->kind, use->file)) {
+        return;
+    }
+    char subject[SUBJECT_BYTES];
+    time_t not_after = 0;
+    for (size_t i = 0; trust_authority_at(trust, i, subject, sizeof(subject), &not_after); i++) {
+        date.subject = subject;
+        date.not_after = (int64_t)not_after;
+        add_date(inspection, &date);
+    }
+}
+
 /* Authorities first and lists then, so that the problem gets the right place. */
-static void inspect_trust(const struct config_file *ca, const struct config_file *crl,
+static void inspect_trust(struct inspection *inspection, const struct authority_use *use,
+                          const struct config_file *ca, const struct config_file *crl,
                           const struct source *source, struct problem_list *problems)
 {
     struct file authorities = {0};
@@ -244,6 +302,9 @@ static void inspect_trust(const struct config_file *ca, const struct config_file
                             revoked.len == 0 ? "the file is empty" : error.text);
             }
         }
+        if (trust != NULL) {
+            keep_authorities(inspection, use, trust);
+        }
         trust_unref(trust);
     }
     file_fini(&authorities);
@@ -260,9 +321,12 @@ static bool has_tls_server(const struct config_backend *backend)
     return false;
 }
 
-static void inspect_backend_trust(const struct config_backend *backend, const struct source *source,
+/* The system's own bundle is nothing that an operator could renew. */
+static void inspect_backend_trust(struct inspection *inspection,
+                                  const struct config_backend *backend, const struct source *source,
                                   struct problem_list *problems)
 {
+    const struct authority_use use = {EXPIRY_BACKEND_CA, backend->name, backend->tls.ca.path};
     struct config_file ca = backend->tls.ca;
     if (ca.path == NULL && !has_tls_server(backend)) {
         return;
@@ -274,21 +338,38 @@ static void inspect_backend_trust(const struct config_backend *backend, const st
         problem_add(problems, &ca.place, "ca: system: %s", SNAPSHOT_NO_SYSTEM_CA);
         return;
     }
-    inspect_trust(&ca, &backend->tls.crl, source, problems);
+    inspect_trust(inspection, &use, &ca, &backend->tls.crl, source, problems);
 }
 
-static void inspect_all_trust(const struct config *config, const struct source *source,
-                              struct problem_list *problems)
+static void inspect_all_trust(struct inspection *inspection, const struct config *config,
+                              const struct source *source, struct problem_list *problems)
 {
     for (size_t i = 0; i < config->listener_count; i++) {
         const struct config_listener_tls *tls = &config->listeners[i].tls;
+        const struct authority_use use = {EXPIRY_CLIENT_CA, config->listeners[i].name,
+                                          tls->client_ca.path};
         if (tls->client_ca.path != NULL) {
-            inspect_trust(&tls->client_ca, &tls->client_crl, source, problems);
+            inspect_trust(inspection, &use, &tls->client_ca, &tls->client_crl, source, problems);
         }
     }
     for (size_t i = 0; i < config->backend_count; i++) {
-        inspect_backend_trust(&config->backends[i], source, problems);
+        inspect_backend_trust(inspection, &config->backends[i], source, problems);
     }
+}
+
+/* ---- tickets ---- */
+
+static void inspect_tickets(const struct config *config, const struct source *source,
+                            struct problem_list *problems)
+{
+    const struct config_secret *reference = &config->tickets.secret;
+    struct secret secret = {0};
+    if (reference->kind != CONFIG_SECRET_NONE &&
+        read_password(&secret, reference, source, problems) &&
+        secret_len(&secret) < TICKET_SECRET_BYTES_MIN) {
+        problem_add(problems, &reference->place, "%s: " SNAPSHOT_SHORT_SECRET, reference->value);
+    }
+    secret_fini(&secret);
 }
 
 /* ---- keys of gossip ---- */
@@ -351,17 +432,23 @@ bool inspection_make(struct inspection *inspection, const struct config *config,
     inspection->certificates =
         calloc(config->certificate_count + 1, sizeof(*inspection->certificates));
     inspection->gossip = calloc(config->gossip_count + 1, sizeof(*inspection->gossip));
+    inspection->memory = memory_new();
     if (inspection->facts == NULL || inspection->certificates == NULL ||
-        inspection->gossip == NULL) {
+        inspection->gossip == NULL || inspection->memory == NULL) {
         inspection_fini(inspection);
         return false;
     }
     for (size_t i = 0; i < config->certificate_count; i++) {
         inspect_certificate(inspection, config, i, source, problems);
     }
-    inspect_all_trust(config, source, problems);
+    inspect_all_trust(inspection, config, source, problems);
+    inspect_tickets(config, source, problems);
     for (size_t i = 0; i < config->gossip_count; i++) {
         inspect_gossip(inspection, config, i, source, problems);
+    }
+    if (memory_failed(inspection->memory)) {
+        inspection_fini(inspection);
+        return false;
     }
     return true;
 }
@@ -371,5 +458,7 @@ void inspection_fini(struct inspection *inspection)
     free(inspection->facts);
     free(inspection->certificates);
     free(inspection->gossip);
+    free(inspection->dates);
+    memory_free(inspection->memory);
     *inspection = (struct inspection){0};
 }

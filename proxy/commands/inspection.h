@@ -26,6 +26,10 @@ struct inspection {
     struct status_certificate *certificates; /* the same ones; strings are the config's */
     struct enforcement_gossip_facts *gossip;
     size_t gossip_count;
+    struct expiry_date
+        *dates; /* of the certificates, and of the authorities in files of their own */
+    size_t date_count;
+    struct memory *memory; /* private to inspection.c */
 };
 
 /* Reads every certificate, key, authority, list, response and keyring of the configuration; what is

@@ -60,6 +60,17 @@ static void print_stranger(const json_t *hop)
     print_counts("    refused: ", json_object_get(hop, "refused"));
 }
 
+static void print_near_end(const json_t *certificate)
+{
+    if (json_is_null(json_object_get(certificate, "within_days"))) {
+        return;
+    }
+    (void)printf("WARNING: %s %s (%s) ends on %s, %lld days left\n",
+                 answer_text(certificate, "kind"), answer_text(certificate, "name"),
+                 answer_text(certificate, "file"), answer_text(certificate, "expires"),
+                 answer_number(certificate, "days_left"));
+}
+
 static void print_text(const json_t *posture)
 {
     size_t i = 0;
@@ -71,6 +82,10 @@ static void print_text(const json_t *posture)
     json_array_foreach(json_object_get(posture, "strangers"), i, hop)
     {
         print_stranger(hop);
+    }
+    json_array_foreach(json_object_get(posture, "certificates"), i, hop)
+    {
+        print_near_end(hop);
     }
     (void)printf("%zu hops, %lld violations, %lld waived; mode %s\n",
                  json_array_size(json_object_get(posture, "hops")),

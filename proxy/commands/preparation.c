@@ -94,6 +94,8 @@ static enum command_exit judge(struct preparation *preparation)
         .certificate_count = inspection->fact_count,
         .gossip = inspection->gossip,
         .gossip_count = inspection->gossip_count,
+        .dates = inspection->dates,
+        .date_count = inspection->date_count,
         .now = (int64_t)time(NULL),
     };
     preparation->posture = posture_new(preparation->config, &findings);

@@ -86,6 +86,22 @@ static void print_certificates(const json_t *certificates)
     }
 }
 
+static void print_expiring(const json_t *expiring)
+{
+    size_t i = 0;
+    const json_t *row = NULL;
+    json_array_foreach(expiring, i, row)
+    {
+        const char *subject = answer_text(row, "subject");
+        long long days = answer_number(row, "days_left");
+        (void)printf("%s: %s %s%s%s (%s) ", days < 0 ? "EXPIRED" : "expires soon",
+                     answer_text(row, "kind"), answer_text(row, "name"),
+                     subject[0] == '\0' ? "" : ", ", subject, answer_text(row, "file"));
+        (void)printf(days < 0 ? "on %s\n" : "on %s, in %lld day%s\n", answer_text(row, "expires"),
+                     days, plural(days));
+    }
+}
+
 static void print_gossip(const json_t *clusters)
 {
     size_t i = 0;
@@ -120,6 +136,7 @@ static void print_status(const json_t *status)
     }
     print_listeners(json_object_get(status, "listeners"));
     print_certificates(json_object_get(status, "certificates"));
+    print_expiring(json_object_get(status, "expiring"));
     print_gossip(json_object_get(status, "gossip"));
     json_array_foreach(json_object_get(status, "notices"), i, row)
     {

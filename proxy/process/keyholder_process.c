@@ -11,6 +11,7 @@
 #include "crypto/error.h"
 #include "crypto/keyholder.h"
 #include "crypto/secret.h"
+#include "crypto/wiped_memory.h"
 #include "proxy/process/channel.h"
 #include "proxy/process/memory_file.h"
 #include "proxy/process/role.h"
@@ -192,6 +193,7 @@ int keyholder_process_run(size_t index)
 {
     (void)index;
     static struct keyholder_process process;
+    (void)wiped_memory_install();
     role_harden("keyholder");
     if (!role_is_checked()) {
         (void)keyholder_harden();

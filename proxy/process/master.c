@@ -18,6 +18,7 @@
 
 #include "proxy/admin/server.h"
 #include "proxy/process/announcement.h"
+#include "proxy/process/expiry_watch.h"
 #include "proxy/process/foundation.h"
 #include "proxy/process/report.h"
 #include "proxy/process/role.h"
@@ -46,7 +47,8 @@ struct master {
     struct roster roster;
     struct sidecars *sidecars; /* NULL: the configuration has no gossip */
     struct staples *staples;   /* NULL: no certificate wants one */
-    struct deadline deadline;  /* of draining or stopping */
+    struct expiry_watch *expiry;
+    struct deadline deadline; /* of draining or stopping */
 };
 
 static struct log *log_of(const struct master *master)
@@ -426,6 +428,10 @@ static enum status start_children(struct master *master)
         return status;
     }
     status = staples_open(&master->staples, &master->roster);
+    if (status == STATUS_OK) {
+        status = expiry_watch_open(&master->expiry, master->foundation.loop, log_of(master),
+                                   &master->start->dates);
+    }
     if (status != STATUS_OK) {
         process_error_set(master->error, "out of memory");
         return status;
@@ -454,6 +460,7 @@ static void close_all(struct master *master)
 {
     deadline_disarm(&master->deadline);
     staples_close(master->staples);
+    expiry_watch_close(master->expiry);
     roster_end_workers(&master->roster);
     roster_end_keyholder(&master->roster);
     sidecars_close(master->sidecars);

@@ -17,6 +17,7 @@
 #include "proxy/admin/status.h"
 #include "proxy/base/log.h"
 #include "proxy/process/error.h"
+#include "proxy/process/expiry_watch.h"
 
 /* All borrowed; must outlive the run. */
 struct master_start {
@@ -30,6 +31,7 @@ struct master_start {
     size_t fact_count;
     const struct status_certificate *certificates;
     size_t certificate_count;
+    struct expiry_subjects dates; /* of certificates and authorities */
     const char *const *notices;
     size_t notice_count;
     void (*tell)(const void *self, struct log *log); /* logs the posture at the start; or NULL */

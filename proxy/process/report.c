@@ -71,6 +71,8 @@ static char *make_status(const struct report_subject *subject, struct status_chi
         .uptime_s = (clock_monotonic_us() - start->begun_us) / 1000000U,
         .is_ready = roster_is_ready(subject->roster) && sidecars_are_ready(subject->sidecars),
         .is_draining = subject->is_draining,
+        .is_expired = start->config->enforcement.expiry.unready &&
+                      expiry_has_own_expired(&start->dates, (int64_t)time(NULL)),
         .is_report_mode = start->config->enforcement.mode == CONFIG_MODE_REPORT,
         .hops = start->hops,
         .violations = start->violations,
@@ -81,6 +83,9 @@ static char *make_status(const struct report_subject *subject, struct status_chi
         .listener_count = gather_listeners(subject->sockets, listeners),
         .certificates = start->certificates,
         .certificate_count = start->certificate_count,
+        .expiry = start->dates.policy,
+        .dates = start->dates.dates,
+        .date_count = start->dates.count,
         .gossip = gossip,
         .gossip_count = sidecars_count(subject->sidecars),
         .notices = start->notices,
@@ -123,6 +128,8 @@ static struct posture *judge_now(const struct report_subject *subject)
         .certificate_count = start->fact_count,
         .gossip = rings,
         .gossip_count = count,
+        .dates = start->dates.dates,
+        .date_count = start->dates.count,
         .now = (int64_t)time(NULL),
     };
     struct posture *posture = posture_new(start->config, &findings);

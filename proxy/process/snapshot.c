@@ -12,6 +12,7 @@
 #include "crypto/certificate.h"
 #include "crypto/error.h"
 #include "crypto/secret.h"
+#include "crypto/ticket_keys.h"
 #include "crypto/trust.h"
 #include "proxy/process/memory_file.h"
 #include "proxy/process/public_file.h"
@@ -219,8 +220,29 @@ static void add_key(struct gathering *gathering, size_t index)
     wipe_and_free(bytes, len);
 }
 
+/* The one that other instances have too. */
+static void add_shared_secret(struct gathering *gathering, const struct config_secret *secret)
+{
+    size_t len = 0;
+    char *bytes = read_secret(gathering, secret, &len);
+    if (bytes == NULL) {
+        return;
+    }
+    if (len < TICKET_SECRET_BYTES_MIN) {
+        fail(gathering, STATUS_REFUSED, &secret->place, secret->value, SNAPSHOT_SHORT_SECRET);
+    } else {
+        add(gathering, gathering->for_keyholder, SNAPSHOT_TICKET_SECRET, bytes, len);
+    }
+    wipe_and_free(bytes, len);
+}
+
 static void add_ticket_secret(struct gathering *gathering)
 {
+    const struct config_secret *shared = &gathering->config->tickets.secret;
+    if (shared->kind != CONFIG_SECRET_NONE) {
+        add_shared_secret(gathering, shared);
+        return;
+    }
     unsigned char secret[SNAPSHOT_TICKET_SECRET_BYTES];
     if (RAND_priv_bytes(secret, sizeof(secret)) != 1) {
         fail(gathering, STATUS_SYS, NULL, SNAPSHOT_TICKET_SECRET, "no randomness");

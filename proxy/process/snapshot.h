@@ -35,6 +35,10 @@ const char *snapshot_system_ca_path(void);
     "this system has no bundle of authorities; expected the package ca-certificates, or `ca: "     \
     "FILE`"
 
+#define SNAPSHOT_SHORT_SECRET                                                                      \
+    "the ticket secret is too short; expected at least 32 bytes, such as `openssl rand -hex 32` "  \
+    "prints"
+
 enum { SNAPSHOT_NAME_BYTES = 32, SNAPSHOT_TICKET_SECRET_BYTES = 48 };
 
 struct snapshot {

@@ -28,6 +28,7 @@
     X(BYTES_IN,           "sallyport_client_bytes_in_total",       "body bytes from clients")          \
     X(BYTES_OUT,          "sallyport_client_bytes_out_total",      "body bytes to clients")            \
     X(RETRIES,            "sallyport_backend_retries_total",       "connect attempts made on another server") \
+    X(SERVER_CERTIFICATES_NEAR, "sallyport_server_certificates_near_total", "looks at a server's certificate whose end is near, once a day each") \
     X(LOG_LINES_DROPPED,  "sallyport_log_lines_dropped_total",     "log lines dropped because the reader was slow")
 /* clang-format on */
 

@@ -8,9 +8,11 @@
 
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "proxy/net/resolver.h"
 #include "proxy/relay/entry.h"
+#include "proxy/relay/expiry_event.h"
 #include "proxy/relay/random_pool.h"
 #include "proxy/relay/relay_exchange.h"
 #include "proxy/relay/relay_shared.h"
@@ -118,6 +120,12 @@ static void on_server_conns_changed(void *self, int change)
     }
 }
 
+static void on_server_certificate(void *self, const struct server *server, int64_t not_after)
+{
+    const struct relay *relay = self;
+    expiry_note_server(&relay->shared, server, not_after, (int64_t)time(NULL));
+}
+
 /* ---- opening ---- */
 
 static void set_access_log(struct relay *relay, const struct relay_start *start)
@@ -165,6 +173,7 @@ static enum status set_upstream(struct relay *relay, const struct relay_start *s
         .backend_idle_ms = config->timeouts.backend_idle_ms,
         .dead_peer_ms = config->timeouts.dead_peer_ms,
         .on_conns_changed = on_server_conns_changed,
+        .on_certificate = on_server_certificate,
         .self = relay,
     };
     return relay->upstream.resolver != NULL ? STATUS_OK : STATUS_NOMEM;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "crypto/tls_facts.h"
 #include "proxy/upstream/client_codecs.h"
 
 void server_init(struct server *server, const struct upstream *upstream,
@@ -147,8 +148,27 @@ struct requester *server_take(struct server *server, bool is_tunnel)
     return requester;
 }
 
+/* Once a day is enough, and costs nothing. */
+static void tell_certificate(struct server *server, const struct stream *stream)
+{
+    enum { AGAIN_MS = 24 * 3600 * 1000 };
+    const struct upstream *upstream = server->upstream;
+    uint64_t now_ms = loop_now_ms(upstream->loop);
+    if (upstream->on_certificate == NULL || !stream_is_tls(stream) ||
+        (server->certificate_told_ms != 0 && now_ms - server->certificate_told_ms < AGAIN_MS)) {
+        return;
+    }
+    struct tls_facts facts;
+    stream_tls_facts(stream, &facts);
+    if (facts.has_peer_certificate) {
+        server->certificate_told_ms = now_ms;
+        upstream->on_certificate(upstream->self, server, (int64_t)facts.peer_not_after);
+    }
+}
+
 enum fault_code server_adopt(struct server *server, struct stream *stream, bool is_tunnel)
 {
+    tell_certificate(server, stream);
     client_codec_open *open = client_codec_for(stream, server->config->scheme);
     if (open == NULL) {
         stream_close(stream);

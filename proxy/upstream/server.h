@@ -20,6 +20,7 @@
 #include "proxy/net/resolver.h"
 #include "proxy/net/timer.h"
 
+struct server;
 struct tls_client;
 
 /* What all servers of a worker share; owned by the relay and outliving them. */
@@ -32,6 +33,9 @@ struct upstream {
     uint64_t backend_idle_ms;
     uint64_t dead_peer_ms;
     void (*on_conns_changed)(void *self, int change); /* conns to servers: +1, -1 */
+    /* When the certificate ends (seconds since 1970) that the server has shown: at the first conn,
+     * and then once a day. NULL: nobody asks. */
+    void (*on_certificate)(void *self, const struct server *server, int64_t not_after);
     void *self;
 };
 
@@ -48,6 +52,7 @@ struct server {
     struct list busy;
     struct list gatherings; /* of struct gathering: dials that exchanges wait for */
     uint64_t idle_count;
+    uint64_t certificate_told_ms; /* when on_certificate was called; 0: never */
     bool is_multiplexed; /* its conns carry many exchanges: the last one did; at first, they may */
 };
 

@@ -43,6 +43,7 @@ CALLS = [  # what, pattern, places where it is allowed
     ("a banned function", r"\b(strcpy|strcat|sprintf|vsprintf|atoi|strtok|alloca|gets)\s*\(", ()),
     ("an SSL object", r"\bSSL(_CTX|_SESSION)?\s*\*|\bSSL_[A-Za-z_]\w*\s*\(", ("crypto/", "proxy/net/")),
     ("nghttp2", r"\bnghttp2_\w+", ("proxy/http2/",)),
+    ("a thread", r"\b(pthread_create|thrd_create|clone3?)\b", ()),
 ]
 
 VERSION_FREE = ("proxy/http/", "proxy/upstream/", "proxy/route/", "proxy/relay/")

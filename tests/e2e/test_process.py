@@ -14,7 +14,6 @@ import subprocess
 import threading
 
 import pytest
-from cryptography.hazmat.primitives import serialization
 
 from conftest import PATIENCE, wait_until
 
@@ -299,6 +298,14 @@ def test_children_hold_only_what_they_were_given(running):
         assert role != "keyholder" or not inet & set(held.values())
 
 
+def test_no_process_has_a_second_thread(running):
+    """So no two of them ever touch the same memory at once: there is nothing to lock."""
+    for _ in range(4):
+        assert ask(running) == 200
+    for role, pid in {**children(running.pid), "master": running.pid}.items():
+        assert len(list(pathlib.Path(f"/proc/{pid}/task").iterdir())) == 1, role
+
+
 def test_nothing_of_the_environment_or_of_inherited_descriptors_reaches_children(
         sallyport, backend, tmp_path):
     with open(tmp_path / "inherited", "w") as inherited:
@@ -517,46 +524,3 @@ def test_zero_configuration_makes_a_certificate_once(start, binary, backend, raw
             assert conn.send(REQUEST).response().body == b"hello"
         assert proxy.stop() == 0
     assert fingerprints[0] == fingerprints[1]
-
-
-# ---- keys --------------------------------------------------------------------------------------
-
-MAPPING_BYTES_MAX = 1 << 30  # larger ones are the sanitizer's shadow
-
-
-def memory_of(pid):
-    """Every readable page of a process, mapping by mapping."""
-    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-        for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines():
-            span, mode = line.split()[:2]
-            start, end = (int(word, 16) for word in span.split("-"))
-            if "r" not in mode or end - start > MAPPING_BYTES_MAX:
-                continue
-            try:
-                memory.seek(start)
-                yield memory.read(end - start)
-            except (OSError, OverflowError, ValueError):
-                pass  # device pages
-
-
-def signs_of(key_path):
-    """What gives a private key away: its primes and exponents as OpenSSL holds them (little-endian
-    words) and as DER does, and its PEM text."""
-    text = pathlib.Path(key_path).read_bytes()
-    numbers = serialization.load_pem_private_key(text, None).private_numbers()
-    secrets = [numbers.p, numbers.q, numbers.d, numbers.dmp1, numbers.dmq1, numbers.iqmp]
-    signs = [text.splitlines()[3]]
-    for secret in secrets:
-        size = (secret.bit_length() + 7) // 8
-        signs += [secret.to_bytes(size, "little")[:64], secret.to_bytes(size, "big")[-64:]]
-    return signs
-
-
-@as_root
-def test_no_worker_holds_a_private_key(running, authority):
-    for _ in range(6):
-        assert ask(running) == 200
-    signs = signs_of(authority.local[1])
-    for role, pid in children(running.pid).items():
-        found = any(sign in page for page in memory_of(pid) for sign in signs)
-        assert found is (role == "keyholder"), role  # found there: the search works

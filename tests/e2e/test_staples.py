@@ -8,6 +8,7 @@ import datetime
 import http.server
 import subprocess
 import threading
+import time
 
 import pytest
 from cryptography import x509
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
-from conftest import wait_until
+from conftest import PATIENCE, wait_until
 from test_process import CONFIG, HELLO, ask, children
 
 STAPLED = CONFIG.replace("key: @key@", "key: @key@, ocsp: auto")
@@ -32,6 +33,7 @@ class Responder:
     def __init__(self, authority):
         self.authority = authority
         self.asked = 0
+        self.act = None  # a function of the HTTP handler, in the place of an answer
         self.answer = lambda body: self.response(ocsp.OCSPCertStatus.GOOD)
         outer = self
 
@@ -40,6 +42,9 @@ class Responder:
                 outer.asked += 1
                 body = self.rfile.read(int(self.headers["content-length"]))
                 assert self.headers["content-type"] == "application/ocsp-request"
+                if outer.act is not None:
+                    outer.act(self)
+                    return
                 answer = outer.answer(body)
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(answer)))
@@ -77,13 +82,15 @@ class Responder:
             pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
         return chain_path, key_path
 
-    def response(self, status, key=None):
+    def response(self, status, key=None, age=datetime.timedelta(hours=1),
+                 life=datetime.timedelta(days=1)):
+        """Made `age` ago, and good for `life` from now."""
         revoked = status == ocsp.OCSPCertStatus.REVOKED
         return (
             ocsp.OCSPResponseBuilder()
             .add_response(
                 self.leaf, self.authority.certificate, hashes.SHA1(), status,
-                now() - datetime.timedelta(hours=1), now() + datetime.timedelta(days=1),
+                now() - age, now() + life,
                 now() - datetime.timedelta(days=1) if revoked else None,
                 None)
             .responder_id(ocsp.OCSPResponderEncoding.HASH, self.authority.certificate)
@@ -166,3 +173,94 @@ def test_a_responder_that_never_answers_does_not_hold_up_the_start(stapling, res
     assert ask(proxy) == 200
     assert proxy.stop() == 0
     held.set()
+
+
+SHAKES = 20
+
+
+def hold(handler, over):
+    """Takes the question, and says nothing until it is over."""
+    over.wait(PATIENCE)
+
+
+def trickle(handler, over):
+    """A byte now and then, of an answer that never ends."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", "100000")
+    handler.end_headers()
+    with contextlib.suppress(OSError):
+        while not over.wait(0.1):
+            handler.wfile.write(b"x")
+            handler.wfile.flush()
+
+
+@pytest.mark.parametrize("way", [hold, trickle])
+def test_handshakes_do_not_wait_for_a_slow_responder(stapling, responder, way):
+    over, begun, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def act(handler):
+        begun.set()
+        way(handler, over)
+        ended.set()
+
+    responder.act = act
+    proxy = stapling()
+    assert begun.wait(PATIENCE)
+    slowest = 0
+    for _ in range(SHAKES):
+        since = time.monotonic()
+        assert ask(proxy) == 200
+        slowest = max(slowest, time.monotonic() - since)
+    assert not ended.is_set()  # it was slow all the while
+    assert slowest < 2
+    assert "OCSP response: no response sent" in staple_of(proxy)
+    over.set()
+
+
+def refuse(handler):
+    handler.send_error(500)
+
+
+def redirect(handler):
+    handler.send_response(302)
+    handler.send_header("Location", "http://127.0.0.1:1/")
+    handler.end_headers()
+
+
+def hang_up(handler):
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    handler.wfile.write(b"half")
+    handler.close_connection = True
+
+
+@pytest.mark.parametrize("way", [refuse, redirect, hang_up])
+def test_a_responder_that_fails_changes_nothing(stapling, responder, way):
+    responder.act = way
+    proxy = stapling()
+    proxy.wait_event("ocsp_failed")
+    assert "OCSP response: no response sent" in staple_of(proxy)
+    assert ask(proxy) == 200
+
+
+@pytest.mark.parametrize("later", ["down", "nonsense"])
+def test_a_staple_is_kept_while_it_lasts_and_no_longer(stapling, responder, later):
+    """The refresh fails: the good response is stapled until it ends, and an old one never."""
+    short = responder.response
+    responder.answer = lambda body: short(ocsp.OCSPCertStatus.GOOD,
+                                          age=datetime.timedelta(seconds=6),
+                                          life=datetime.timedelta(seconds=10))
+    proxy = stapling()
+    proxy.wait_event("ocsp_response", status="good")
+    assert "OCSP Response Status: successful" in staple_of(proxy)
+    if later == "down":
+        responder.server.shutdown()
+        responder.server.server_close()
+    else:
+        responder.answer = lambda body: b"nonsense"
+    proxy.wait_event("ocsp_failed")
+    assert "OCSP Response Status: successful" in staple_of(proxy)
+    assert ask(proxy) == 200
+    wait_until(lambda: "OCSP response: no response sent" in staple_of(proxy), "its end", pause=0.2)
+    assert ask(proxy) == 200

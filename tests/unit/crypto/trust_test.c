@@ -305,6 +305,32 @@ static void looks_up_the_whole_chain(void **state)
     EVP_PKEY_free(middle.key);
 }
 
+static void tells_when_each_authority_ends(void **state)
+{
+    const struct fixture *fixture = *state;
+    BIO *file = BIO_new(BIO_s_mem());
+    assert_int_equal(PEM_write_bio_X509(file, fixture->authority.certificate), 1);
+    assert_int_equal(PEM_write_bio_X509(file, fixture->stranger.certificate), 1);
+    BIO *list = make_list(&fixture->authority, 10, true); /* which is no authority */
+    struct crypto_error error;
+    struct trust *trust = trust_read(bytes_of(file), bytes_of(list), &error);
+    assert_non_null(trust);
+    bool is_found[2] = {false, false};
+    char name[64];
+    time_t not_after = 0;
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(trust_authority_at(trust, i, name, sizeof(name), &not_after));
+        assert_true(not_after > time(NULL));
+        is_found[0] |= strcmp(name, "CN=rig authority") == 0;
+        is_found[1] |= strcmp(name, "CN=stranger") == 0;
+    }
+    assert_true(is_found[0] && is_found[1]);
+    assert_false(trust_authority_at(trust, 2, name, sizeof(name), &not_after));
+    trust_unref(trust);
+    BIO_free(file);
+    BIO_free(list);
+}
+
 static void says_what_is_wrong_with_a_file(void **state)
 {
     struct fixture *fixture = *state;
@@ -343,6 +369,7 @@ int main(void)
         cmocka_unit_test(passes_the_verified_certificate_on_as_rfc_9440_writes_it),
         cmocka_unit_test(a_session_is_not_resumed_under_other_revocation_lists),
         cmocka_unit_test(looks_up_the_whole_chain),
+        cmocka_unit_test(tells_when_each_authority_ends),
         cmocka_unit_test(says_what_is_wrong_with_a_file),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -282,6 +282,46 @@ static void workers_do_not_get_them_for_servers_in_plaintext(void **state)
     config_free(config);
 }
 
+#define CERTIFICATE "chain: cert.pem, key: key.pem"
+
+/* Whatever follows the backends in the file of load(). */
+#define WITH_TICKETS(reference)                                                                    \
+    "servers: [\"http://127.0.0.1:1\"]}}\ntickets: {secret: {" reference "}}\n#"
+
+static void the_shared_ticket_secret_goes_to_the_keyholder_alone(void **state)
+{
+    const struct folder *folder = *state;
+    static const char SECRET[] = "0123456789abcdef0123456789abcdef\n";
+    write_file(folder, "ticket.secret", SECRET, sizeof(SECRET) - 1);
+    struct config *config = load(folder, CERTIFICATE, WITH_TICKETS("file: ticket.secret"));
+    struct snapshot snapshot;
+    struct process_error error;
+    assert_int_equal(snapshot_open(&snapshot, config, NULL, &error), STATUS_OK);
+    struct bundle *workers = bundle_in(snapshot.worker_file);
+    struct bundle *keyholder = bundle_in(snapshot.key_file);
+    const struct bundle_entry *secret = bundle_find(keyholder, SNAPSHOT_TICKET_SECRET);
+    assert_int_equal(secret->len, sizeof(SECRET) - 2); /* its last newline off */
+    assert_memory_equal(secret->bytes, SECRET, secret->len);
+    assert_false(holds(workers, SECRET, 16));
+    bundle_free(workers);
+    snapshot_wipe_bundle(keyholder);
+    snapshot_close(&snapshot);
+    config_free(config);
+}
+
+static void a_short_ticket_secret_is_refused_at_its_place(void **state)
+{
+    const struct folder *folder = *state;
+    write_file(folder, "ticket.secret", "0123456789abcdef0123456789abcde\n", 32);
+    struct config *config = load(folder, CERTIFICATE, WITH_TICKETS("file: ticket.secret"));
+    struct snapshot snapshot;
+    struct process_error error;
+    assert_int_equal(snapshot_open(&snapshot, config, NULL, &error), STATUS_REFUSED);
+    assert_non_null(strstr(error.text, "sallyport.yaml:4:"));
+    assert_non_null(strstr(error.text, "at least 32 bytes"));
+    config_free(config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +329,8 @@ int main(void)
         cmocka_unit_test(a_public_file_with_a_key_is_refused_at_its_place),
         cmocka_unit_test(workers_get_the_systems_authorities_for_servers_in_tls),
         cmocka_unit_test(workers_do_not_get_them_for_servers_in_plaintext),
+        cmocka_unit_test(the_shared_ticket_secret_goes_to_the_keyholder_alone),
+        cmocka_unit_test(a_short_ticket_secret_is_refused_at_its_place),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
