@@ -35,7 +35,7 @@
 enum {
     PORT = 7946,
     BATCH = 64,    /* of a system call */
-    WINDOW = 512,  /* packets on their way */
+    WINDOW = 128,  /* packets on their way: two batches, which any receive buffer holds */
     LOST_MS = 100, /* nothing came for this long: what was on its way is lost */
     CHECKED = 64,  /* of so many packets the bytes of one are looked at */
     ROOM_BYTES = 2048,
