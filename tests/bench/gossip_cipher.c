@@ -1,7 +1,8 @@
 /* tests/bench/gossip_cipher.c
  *
  * What sealing, opening and refusing a packet costs, beside AES-256-GCM alone: the same bytes
- * through one update of a running OpenSSL context (no nonce, no tag, no label). And what remembering its nonce costs.
+ * through one update of a running OpenSSL context (no nonce, no tag, no label). And what
+ * remembering its nonce costs.
  *
  *   bench_gossip_cipher [BYTES...]       default 100 512 1400
  *

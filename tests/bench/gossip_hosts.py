@@ -37,6 +37,16 @@ def ip(*words):
     return quietly(["ip", *words])
 
 
+def remove_leftovers():
+    """Hosts of a bench that was killed before it could clean up."""
+    for line in ip("netns", "list").splitlines():
+        name = line.split()[0]
+        if name.startswith(f"{PREFIX}-"):
+            owner = name.removeprefix(f"{PREFIX}-").partition("-")[0]
+            if not pathlib.Path(f"/proc/{owner}").exists():
+                ip("netns", "del", name)
+
+
 class Pair:
     """node and peer, and a cable between them."""
 
