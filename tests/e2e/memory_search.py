@@ -52,10 +52,10 @@ def private_lines(der, numbers, text):
             yield index, line
 
 
-def signs_of_key(path):
+def signs_of_key(path, password=None):
     """Name → bytes: each private number in both byte orders, and the PEM of both common forms. The
     numbers as DER has them are the big-endian ones."""
-    key = serialization.load_pem_private_key(pathlib.Path(path).read_bytes(), None)
+    key = serialization.load_pem_private_key(pathlib.Path(path).read_bytes(), password)
     numbers = private_numbers(key)
     signs = {}
     for name, (number, size) in numbers.items():
