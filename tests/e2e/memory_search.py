@@ -3,6 +3,7 @@
 SPDX-License-Identifier: Apache-2.0
 """
 
+import array
 import pathlib
 import re
 
@@ -13,6 +14,7 @@ MAPPING_BYTES_MAX = 1 << 30  # larger ones are the sanitizer's shadow
 PIECE_BYTES = 4 << 20
 OVERLAP_BYTES = 4096  # longer than any sign, so that none hides between two pieces
 PAGE_BYTES = 4096
+ENTRY_BYTES = 8  # of a page in /proc/PID/pagemap
 WINDOW_BYTES = 24  # of a number: nobody meets as many bytes of it by chance
 PEM_LINE_BYTES = 48  # of DER in a line of 64 letters
 
@@ -52,10 +54,10 @@ def private_lines(der, numbers, text):
             yield index, line
 
 
-def signs_of_key(path):
+def signs_of_key(path, password=None):
     """Name → bytes: each private number in both byte orders, and the PEM of both common forms. The
     numbers as DER has them are the big-endian ones."""
-    key = serialization.load_pem_private_key(pathlib.Path(path).read_bytes(), None)
+    key = serialization.load_pem_private_key(pathlib.Path(path).read_bytes(), password)
     numbers = private_numbers(key)
     signs = {}
     for name, (number, size) in numbers.items():
@@ -88,19 +90,32 @@ def mappings(pid):
             yield begin, end, what
 
 
+def runs(pagemap, begin, end):
+    """(begin, end) of what is really there of a mapping: most of a large one was never touched."""
+    pagemap.seek(begin // PAGE_BYTES * ENTRY_BYTES)
+    entries = array.array("Q", pagemap.read((end - begin) // PAGE_BYTES * ENTRY_BYTES))
+    since = None
+    for index, entry in enumerate(entries):
+        if entry >> 62 and since is None:  # in memory, or swapped out
+            since = index
+        elif not entry >> 62 and since is not None:
+            yield begin + since * PAGE_BYTES, begin + index * PAGE_BYTES
+            since = None
+    if since is not None:
+        yield begin + since * PAGE_BYTES, begin + len(entries) * PAGE_BYTES
+
+
 def read_piece(memory, begin, length):
     """What there is of it; pages that cannot be read are left out."""
     try:
         memory.seek(begin)
         piece = memory.read(length)
-        if len(piece) == length:
-            return piece
     except OSError:
         piece = b""
     for at in range(begin + len(piece), begin + length, PAGE_BYTES):
         try:
             memory.seek(at)
-            piece += memory.read(min(PAGE_BYTES, begin + length - at))
+            piece += memory.read(PAGE_BYTES)
         except OSError:
             continue
     return piece
@@ -108,13 +123,18 @@ def read_piece(memory, begin, length):
 
 def memory_of(pid):
     """(what, bytes) of everything that a process can read of itself, in pieces that overlap."""
-    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-        for begin, end, what in list(mappings(pid)):
-            for at in range(begin, end, PIECE_BYTES):
-                since = max(begin, at - OVERLAP_BYTES)
-                piece = read_piece(memory, since, min(end, at + PIECE_BYTES) - since)
-                if piece.strip(b"\0"):
-                    yield what or "anonymous", piece
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory, \
+            open(f"/proc/{pid}/pagemap", "rb", buffering=0) as pagemap:
+        for mapping_begin, mapping_end, what in list(mappings(pid)):
+            # Of a file all can be read, touched or not.
+            whole = [(mapping_begin, mapping_end)]
+            for begin, end in whole if what.startswith("/") else runs(pagemap, mapping_begin,
+                                                                      mapping_end):
+                for at in range(begin, end, PIECE_BYTES):
+                    since = max(begin, at - OVERLAP_BYTES)
+                    piece = read_piece(memory, since, min(end, at + PIECE_BYTES) - since)
+                    if piece.strip(b"\0"):
+                        yield what or "anonymous", piece
 
 
 def found_in(pid, signs):

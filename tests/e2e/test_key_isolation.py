@@ -5,7 +5,9 @@ a server that uses its key in its own process.
 SPDX-License-Identifier: Apache-2.0
 """
 
+import json
 import os
+import secrets
 import threading
 
 import pytest
@@ -20,6 +22,7 @@ certificates:
   - {name: rsa, chain: @rsa_chain@, key: @rsa_key@}
   - {name: ec, chain: @ec_chain@, key: @ec_key@}
   - {name: own, chain: @own_chain@, key: @own_key@}
+  - {name: sealed, chain: @sealed_chain@, key: @sealed_key@, password: {file: @password@}}
 listeners:
   - {name: web, address: "127.0.0.1:@web@", tls: {certificates: [rsa, ec]},
      routes: [{host: "*", path: /, backend: app}]}
@@ -39,7 +42,9 @@ HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello
 # What a server cannot work without: the primes, as OpenSSL's numbers hold them, or the scalar.
 NEEDED = {"rsa": {"p little-endian begin", "q little-endian end"},
           "ec": {"scalar little-endian begin"},
-          "own": {"p little-endian begin", "q little-endian end"}}
+          "own": {"p little-endian begin", "q little-endian end"},
+          "sealed": {"p little-endian begin", "q little-endian end"}}
+PASSWORD = secrets.token_hex(16).encode()
 SUITES = ("ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES256-GCM-SHA384")
 
 
@@ -86,12 +91,16 @@ class Traffic:
 @pytest.fixture
 def identities(authority):
     return {"rsa": authority.issue("localhost"), "ec": authority.issue("localhost", kind="ecdsa"),
-            "own": authority.issue("sallyport.example", usage="client")}
+            "own": authority.issue("sallyport.example", usage="client"),
+            "sealed": authority.issue("sealed.example", password=PASSWORD.decode())}
 
 
 @pytest.fixture
 def signs(identities):
-    return {name: signs_of_key(key) for name, (_, key) in identities.items()}
+    """Of all keys, and of the password of one that is encrypted in its file."""
+    return {**{name: signs_of_key(key, PASSWORD if name == "sealed" else None)
+               for name, (_, key) in identities.items()},
+            "password": {"text": PASSWORD}}
 
 
 @pytest.fixture
@@ -99,10 +108,12 @@ def running(sallyport, backend, authority, identities, run_sallyport, tmp_path):
     """All kinds of processes: two workers, the keyholder, a gossip process; and all kinds of keys."""
     keyring = tmp_path / "cluster.keyring"
     assert run_sallyport("keyring", "create", keyring).returncode == 0
+    password = tmp_path / "password"
+    password.write_bytes(PASSWORD + b"\n")
     app = backend(HELLO, tls=server_settings(*authority.local, client_ca=authority.path))
     values = {f"{name}_{part}": path for name, pair in identities.items()
               for part, path in zip(("chain", "key"), pair, strict=True)}
-    proxy = sallyport(CONFIG, app=app.port, keyring=keyring, gossip=free_port(), _wait=False,
+    proxy = sallyport(CONFIG, app=app.port, keyring=keyring, password=password, gossip=free_port(), _wait=False,
                       **values)
     proxy.wait_event("ready")
     return proxy
@@ -139,7 +150,27 @@ def test_the_master_has_keys_in_a_sealed_file_that_it_does_not_map(running, sign
         assert len(files) == (1 if role == "master" else 0), role
         for number in files:
             for name, key in signs.items():
-                assert found_in_file(f"/proc/{pid}/fd/{number}", key), name
+                found = found_in_file(f"/proc/{pid}/fd/{number}", key)
+                assert bool(found) is (name != "sealed"), name  # that one is encrypted in it
+
+
+def test_the_master_keeps_no_key_that_it_has_made_itself(start, binary, backend, raw, tmp_path):
+    """Without a configuration it makes an authority and a certificate before it starts anything."""
+    (tmp_path / "state").mkdir()
+    proxy = start("zero", [
+        binary, "run", "--to", f"http://127.0.0.1:{backend(HELLO).port}", "--listen",
+        "127.0.0.1:0", "--admin", f"unix:{tmp_path}/admin.sock"],
+        env={"STATE_DIRECTORY": str(tmp_path / "state")})
+    proxy.wait_for(lambda: '"event":"ready"' in proxy.err, "ready")
+    events = [json.loads(line) for line in proxy.err.splitlines() if line.startswith("{")]
+    address = next(e["address"] for e in events if e["event"] == "listener_open")
+    with raw.tls(int(address.rpartition(":")[2])) as conn:
+        assert conn.send(REQUEST).response().body == b"hello"
+    folder = tmp_path / "state/local-ca"
+    signs = {name: signs_of_key(folder / f"{name}.key") for name in ("ca", "leaf")}
+    for role, pid in {**children(proxy.pid), "master": proxy.pid}.items():
+        found = {name.partition(":")[0] for name in found_in(pid, together(signs))}
+        assert found == ({"leaf"} if role == "keyholder" else set()), role
 
 
 @pytest.mark.parametrize("kind", ["rsa", "ec"])

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from conftest import Authority, server_settings
-from test_process import REQUEST, children, memory_of, signs_of
+from memory_search import found_in, signs_of_key
+from test_process import REQUEST, children
 
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
@@ -90,9 +91,8 @@ def test_a_chain_file_with_a_key_leaves_none_in_a_worker(sallyport, run_sallypor
         rest += f", password: {{file: {password}}}"
     proxy = sallyport(config, both=both, rest=rest, app=server.port)
     assert ask(proxy).body == b"hello"
-    signs = signs_of(key_path)
+    signs = signs_of_key(key_path)
     if form == "pkcs12":
-        signs.append(both.read_bytes()[64:128])
-    for role, pid in children(proxy.pid).items():
-        found = any(sign in page for page in memory_of(pid) for sign in signs)
-        assert found is (role == "keyholder"), role
+        signs["archive"] = both.read_bytes()[64:128]
+    for role, pid in {**children(proxy.pid), "master": proxy.pid}.items():
+        assert bool(found_in(pid, signs)) is (role == "keyholder"), role
