@@ -4,8 +4,10 @@
 #include <seccomp.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "crypto/library.h"
 #include "proxy/process/landlock.h"
 #include "proxy/process/sandbox_calls.h"
 #include "proxy/process/sandbox_extra.h"
@@ -94,6 +96,13 @@ static bool enter_seccomp(const struct sandbox_plan *plan)
 
 /* ---- all ---- */
 
+/* What libraries open when they are used for the first time, which would be too late. */
+static void load_late_files(void)
+{
+    tzset();                      /* the first conversion of a time, even to UTC */
+    (void)!crypto_library_load(); /* what fails now fails later too, and is told there */
+}
+
 struct sandbox_facts sandbox_enter(const struct sandbox_plan *plan)
 {
     const struct landlock_wish wish = {
@@ -102,6 +111,7 @@ struct sandbox_facts sandbox_enter(const struct sandbox_plan *plan)
         .connect_ports = &plan->ports,
         .binds_any_port = plan->role == SANDBOX_GOSSIP,
     };
+    load_late_files();
     struct sandbox_facts facts = {.landlock = landlock_enter(&wish)};
     facts.has_seccomp = enter_seccomp(plan); /* the last: it forbids the rest of this */
     return facts;
