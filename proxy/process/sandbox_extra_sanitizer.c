@@ -7,6 +7,8 @@
  */
 #include "proxy/process/sandbox_extra.h"
 
+#include <sys/ioctl.h>
+
 enum { EVERY_ROLE = SANDBOX_KEYHOLDER | SANDBOX_WORKER | SANDBOX_GOSSIP | SANDBOX_FETCHER };
 
 #define ANY(call)                                                                                  \
@@ -52,6 +54,11 @@ static const struct sandbox_call CALLS[] = {
     ANY("setrlimit"),
     ANY("sigaltstack"),
     ANY("uname"),
+    /* whether a report may have colours */
+    {.name = "ioctl",
+     .roles = EVERY_ROLE,
+     .check_count = 1,
+     .checks = {{1, SCMP_CMP_EQ, TCGETS, 0}}},
 };
 
 struct sandbox_calls sandbox_extra_calls(void)

@@ -250,6 +250,31 @@ static void no_memory_becomes_code(void **state)
     assert_int_equal(try_in(&worker, write_code), SIGSYS);
 }
 
+extern int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+
+static int find_a_leak(void)
+{
+    void *volatile lost = NULL;
+    for (int i = 0; i < 64; i++) {
+        lost = malloc(100);
+    }
+    (void)close(STDERR_FILENO); /* the report is as expected */
+    return outcome(lost != NULL && __lsan_do_recoverable_leak_check() == 1);
+}
+
+/* A sandbox that hid what sanitizers find would make all tests pass. */
+static void leaks_are_found_inside(void **state)
+{
+    (void)state;
+    if (__lsan_do_recoverable_leak_check == NULL) {
+        skip(); /* a build without a leak checker */
+    }
+    struct sandbox_plan worker = plan_of(SANDBOX_WORKER);
+    struct sandbox_plan keyholder = plan_of(SANDBOX_KEYHOLDER);
+    assert_int_equal(try_in(&worker, find_a_leak), PASSED);
+    assert_int_equal(try_in(&keyholder, find_a_leak), PASSED);
+}
+
 static void names_and_unix_servers_open_what_they_need(void **state)
 {
     (void)state;
@@ -317,6 +342,7 @@ int main(void)
         cmocka_unit_test(what_the_work_needs_passes),
         cmocka_unit_test(a_forbidden_call_is_the_end),
         cmocka_unit_test(no_memory_becomes_code),
+        cmocka_unit_test(leaks_are_found_inside),
         cmocka_unit_test(names_and_unix_servers_open_what_they_need),
         cmocka_unit_test(ports_that_are_not_planned_are_refused),
         cmocka_unit_test(what_is_in_force_survives_the_channel),
