@@ -54,6 +54,7 @@ static const struct sandbox_call CALLS[] = {
     ANY("setrlimit"),
     ANY("sigaltstack"),
     ANY("uname"),
+    ANY("dup"),
     /* whether a report may have colours */
     {.name = "ioctl",
      .roles = EVERY_ROLE,
