@@ -20,6 +20,17 @@ static inline void port_set_add(struct port_set *set, uint16_t port)
     set->words[port / 64] |= UINT64_C(1) << (port % 64);
 }
 
+/* Whether all of `others` are in it. */
+static inline bool port_set_has_all(const struct port_set *set, const struct port_set *others)
+{
+    for (unsigned i = 0; i < PORT_SET_WORDS; i++) {
+        if ((others->words[i] & ~set->words[i]) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static inline bool port_set_has(const struct port_set *set, uint16_t port)
 {
     return (set->words[port / 64] >> (port % 64) & 1) != 0;

@@ -48,6 +48,13 @@ void sandbox_plan_gossip(struct sandbox_plan *plan, const struct config_gossip *
     }
 }
 
+bool sandbox_plan_covers(const struct sandbox_plan *plan, const struct sandbox_plan *other)
+{
+    return plan->role == other->role && (plan->asks_names || !other->asks_names) &&
+           (plan->has_unix_server || !other->has_unix_server) &&
+           port_set_has_all(&plan->ports, &other->ports);
+}
+
 void sandbox_plan_fetcher(struct sandbox_plan *plan, uint16_t port)
 {
     *plan = (struct sandbox_plan){.role = SANDBOX_FETCHER, .asks_names = true};

@@ -36,5 +36,9 @@ void sandbox_plan_worker(struct sandbox_plan *plan, const struct config *config)
 /* The ports of one cluster and of our node. */
 void sandbox_plan_gossip(struct sandbox_plan *plan, const struct config_gossip *settings);
 
+/* Whether a process in the sandbox of one plan can do the work of another. Where it cannot it must
+ * not try: a sandbox is never widened, and some of what it forbids ends the process. */
+bool sandbox_plan_covers(const struct sandbox_plan *plan, const struct sandbox_plan *other);
+
 /* `port` is that of the URL that it fetches. */
 void sandbox_plan_fetcher(struct sandbox_plan *plan, uint16_t port);

@@ -46,6 +46,7 @@ struct worker {
     struct log *access_log;
     struct worker_keys *keys; /* NULL: the configuration has no certificate */
     struct relay *relay;
+    struct sandbox_plan plan; /* what it is shut in with */
     int *listeners;
     size_t listener_count;
     uint32_t keys_taken; /* channels to the keyholder, so far */
@@ -174,10 +175,9 @@ static void take_listeners(struct worker *worker, const struct channel_message *
 /* All that it needs is open, and no conn was accepted yet. */
 static void enter_sandbox(struct worker *worker)
 {
-    struct sandbox_plan plan;
-    sandbox_plan_worker(&plan, worker->handed.config);
     struct channel_message ready = {.kind = CHANNEL_READY};
-    ready.number = sandbox_to_number(sandbox_enter(&plan));
+    sandbox_plan_worker(&worker->plan, worker->handed.config);
+    ready.number = sandbox_to_number(sandbox_enter(&worker->plan));
     if (channel_send(SPAWN_CHANNEL, &ready) != STATUS_OK) {
         loop_stop(worker->loop);
     }

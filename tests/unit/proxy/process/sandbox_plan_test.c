@@ -93,6 +93,32 @@ static void a_fetcher_gets_the_port_of_its_url(void **state)
     assert_true(port_set_has(&plan.ports, 80) && port_set_has(&plan.ports, 53));
 }
 
+static void a_plan_covers_what_needs_no_more(void **state)
+{
+    (void)state;
+    struct sandbox_plan plan = {.role = SANDBOX_WORKER};
+    port_set_add(&plan.ports, 80);
+    port_set_add(&plan.ports, 8080);
+    struct sandbox_plan other = plan;
+    assert_true(sandbox_plan_covers(&plan, &other));
+    other.ports = (struct port_set){{0}};
+    port_set_add(&other.ports, 8080);
+    assert_true(sandbox_plan_covers(&plan, &other));
+    assert_false(sandbox_plan_covers(&other, &plan));
+    port_set_add(&other.ports, 8081);
+    assert_false(sandbox_plan_covers(&plan, &other));
+    other = plan;
+    other.asks_names = true;
+    assert_false(sandbox_plan_covers(&plan, &other));
+    assert_true(sandbox_plan_covers(&other, &plan));
+    other = plan;
+    other.has_unix_server = true;
+    assert_false(sandbox_plan_covers(&plan, &other));
+    other = plan;
+    other.role = SANDBOX_GOSSIP;
+    assert_false(sandbox_plan_covers(&plan, &other));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -100,6 +126,7 @@ int main(void)
         cmocka_unit_test(a_name_brings_dns_and_a_unix_socket_no_port),
         cmocka_unit_test(a_keyholder_gets_nothing),
         cmocka_unit_test(gossip_gets_the_ports_of_its_cluster_or_of_its_map),
+        cmocka_unit_test(a_plan_covers_what_needs_no_more),
         cmocka_unit_test(a_fetcher_gets_the_port_of_its_url),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
