@@ -90,6 +90,11 @@ static int write_code(void)
                         -1, 0) != MAP_FAILED);
 }
 
+static int abort_itself(void)
+{
+    abort();
+}
+
 static int listen_on(void)
 {
     return outcome(listen(0, 1) == 0);
@@ -238,6 +243,16 @@ static void a_forbidden_call_is_the_end(void **state)
     assert_int_equal(try_in(&worker, bind_to_any), SIGSYS);
 }
 
+/* Or a fault of ours would be taken for an attack. */
+static void an_abort_stays_an_abort(void **state)
+{
+    (void)state;
+    struct sandbox_plan worker = plan_of(SANDBOX_WORKER);
+    struct sandbox_plan keyholder = plan_of(SANDBOX_KEYHOLDER);
+    assert_int_equal(try_in(&worker, abort_itself), SIGABRT);
+    assert_int_equal(try_in(&keyholder, abort_itself), SIGABRT);
+}
+
 /* Sanitizers map what they like. */
 static void no_memory_becomes_code(void **state)
 {
@@ -349,6 +364,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_the_work_needs_passes),
         cmocka_unit_test(a_forbidden_call_is_the_end),
+        cmocka_unit_test(an_abort_stays_an_abort),
         cmocka_unit_test(no_memory_becomes_code),
         cmocka_unit_test(leaks_are_found_inside),
         cmocka_unit_test(names_and_unix_servers_open_what_they_need),
