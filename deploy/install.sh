@@ -6,7 +6,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libssl-dev libevent-dev
-    libyaml-dev libnghttp2-dev libjansson-dev libcurl4-openssl-dev libwebsockets-dev)
+    libyaml-dev libnghttp2-dev libjansson-dev libcurl4-openssl-dev libseccomp-dev libwebsockets-dev)
 
 if [ -t 1 ]; then
     step() { printf '\033[1m==> %s\033[0m\n' "$*"; }

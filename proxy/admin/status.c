@@ -29,11 +29,13 @@ static bool put_counters(json_t *object, const struct counters *counters)
 static json_t *child_to_json(const struct status_child *child)
 {
     json_t *object = json_object();
-    bool is_put = put(object, "role", json_string(child->role)) &&
-                  put(object, "pid", child->pid > 0 ? json_integer(child->pid) : json_null()) &&
-                  put(object, "ready", json_boolean(child->is_ready)) &&
-                  put_number(object, "restarts", child->restarts) &&
-                  (child->counters == NULL || put_counters(object, child->counters));
+    bool is_put =
+        put(object, "role", json_string(child->role)) &&
+        put(object, "pid", child->pid > 0 ? json_integer(child->pid) : json_null()) &&
+        put(object, "ready", json_boolean(child->is_ready)) &&
+        put_number(object, "restarts", child->restarts) &&
+        put(object, "sandbox", child->is_ready ? json_string(child->sandbox) : json_null()) &&
+        (child->counters == NULL || put_counters(object, child->counters));
     if (!is_put) {
         json_decref(object);
         return NULL;

@@ -22,6 +22,7 @@ struct status_child {
     pid_t pid; /* -1: not running at the moment */
     bool is_ready;
     uint64_t restarts;
+    char sandbox[32];                /* what is in force: "seccomp, landlock 6" */
     const struct counters *counters; /* NULL: it has none */
 };
 

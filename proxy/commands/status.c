@@ -35,6 +35,9 @@ static void print_process(const json_t *process)
     (void)printf("  %-10s pid %-8lld %-9s restarts %lld", answer_text(process, "role"),
                  answer_number(process, "pid"), is_ready ? "ready" : "not ready",
                  answer_number(process, "restarts"));
+    if (is_ready) {
+        (void)printf("   sandbox: %s", answer_text(process, "sandbox"));
+    }
     if (json_object_get(process, "conns") != NULL) {
         (void)printf("   conns %lld  exchanges %lld  tunnels %lld", answer_number(process, "conns"),
                      answer_number(process, "exchanges"), answer_number(process, "tunnels"));

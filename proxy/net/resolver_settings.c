@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 enum {
@@ -73,6 +74,25 @@ static bool next_word(slice *rest, slice *word)
     return len > 0;
 }
 
+/* As if_nametoindex(3), which asks through a kind of socket that a worker's sandbox does not have.
+ * 0: there is no such interface. */
+static unsigned interface_index(const char *name)
+{
+    struct ifreq request = {.ifr_ifindex = 0};
+    size_t len = strlen(name);
+    if (len == 0 || len >= sizeof(request.ifr_name)) {
+        return 0;
+    }
+    memcpy(request.ifr_name, name, len);
+    int descriptor = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) {
+        return 0;
+    }
+    bool is_found = ioctl(descriptor, SIOCGIFINDEX, &request) == 0 && request.ifr_ifindex > 0;
+    (void)close(descriptor);
+    return is_found ? (unsigned)request.ifr_ifindex : 0;
+}
+
 bool resolver_parse_address(slice text, struct sockaddr_storage *out)
 {
     char copy[ADDRESS_TEXT];
@@ -91,7 +111,7 @@ bool resolver_parse_address(slice text, struct sockaddr_storage *out)
     char *zone = strchr(copy, '%');
     if (zone != NULL) {
         *zone = '\0';
-        v6->sin6_scope_id = if_nametoindex(zone + 1);
+        v6->sin6_scope_id = interface_index(zone + 1);
     }
     if (inet_pton(AF_INET6, copy, &v6->sin6_addr) != 1) {
         return false;

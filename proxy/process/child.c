@@ -48,6 +48,7 @@ static bool read_message(struct child *child)
     if (status == STATUS_OK) {
         if (message.kind == CHANNEL_READY && child->state == CHILD_STARTING) {
             child->state = CHILD_READY;
+            child->sandbox = sandbox_from_number(message.number);
         }
         child->events.on_message(child->events.self, child, &message);
         return true;
@@ -100,6 +101,7 @@ enum status child_start(struct child *child, struct spawn_order *order)
     }
     child->state = CHILD_STARTING;
     child->keys_given = 0;
+    child->sandbox = (struct sandbox_facts){.has_seccomp = false};
     child->started_ms = loop_now_ms(child->loop);
     return STATUS_OK;
 }

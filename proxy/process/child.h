@@ -18,6 +18,7 @@
 #include "proxy/base/log.h"
 #include "proxy/net/timer.h"
 #include "proxy/process/channel.h"
+#include "proxy/process/sandbox.h"
 #include "proxy/process/spawn.h"
 
 enum child_state { CHILD_DOWN, CHILD_STARTING, CHILD_READY, CHILD_ENDING };
@@ -40,9 +41,10 @@ struct child {
     char title[40]; /* "sallyport: worker 1" */
     size_t index;
     enum child_state state;
-    pid_t pid;           /* -1: none */
-    int channel;         /* -1: none */
-    uint32_t keys_given; /* channels to the keyholder, since its start (workers only) */
+    pid_t pid;                    /* -1: none */
+    int channel;                  /* -1: none */
+    uint32_t keys_given;          /* channels to the keyholder, since its start (workers only) */
+    struct sandbox_facts sandbox; /* as it said itself, with READY */
     uint64_t restarts;
     unsigned failures; /* in a row */
     uint64_t started_ms;

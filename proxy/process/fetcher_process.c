@@ -4,6 +4,7 @@
 #include <curl/curl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include "proxy/process/channel.h"
 #include "proxy/process/memory_file.h"
 #include "proxy/process/role.h"
+#include "proxy/process/sandbox.h"
 #include "proxy/process/spawn.h"
 
 enum {
@@ -94,12 +96,35 @@ static void tell_answer(uint32_t number, const struct response *response)
     (void)close(descriptor);
 }
 
+/* 0: curl will say what is wrong with the URL. */
+static uint16_t port_of(const char *url)
+{
+    CURLU *parts = curl_url();
+    char *text = NULL;
+    unsigned long port = 0;
+    if (parts != NULL && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
+        curl_url_get(parts, CURLUPART_PORT, &text, CURLU_DEFAULT_PORT) == CURLUE_OK) {
+        port = strtoul(text, NULL, 10);
+    }
+    curl_free(text);
+    curl_url_cleanup(parts);
+    return port > UINT16_MAX ? 0 : (uint16_t)port;
+}
+
+static void enter_sandbox(const char *url)
+{
+    struct sandbox_plan plan;
+    sandbox_plan_fetcher(&plan, port_of(url));
+    (void)sandbox_enter(&plan); /* what is missing, the other children have told */
+}
+
 static void act(const struct channel_message *ask)
 {
     static struct response response;
     char url[URL_BYTES_MAX + 1];
     struct memory_file request;
     (void)snprintf(url, sizeof(url), "%.*s", SLICE_FORMAT(ask->payload));
+    enter_sandbox(url);
     if (memory_file_map(&request, ask->descriptors[0], REQUEST_BYTES_MAX) != STATUS_OK) {
         tell_failure("the request cannot be read");
         return;

@@ -2,7 +2,7 @@
  *
  *     BUNDLE      configuration; log
  *     KEYRING     kept until START; afterwards: the sidecar takes it
- *     START       sidecar_open, then READY
+ *     START       sidecar_open, into the sandbox, then READY
  *     (end)       the master has closed the channel: over
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -20,6 +20,7 @@
 #include "proxy/process/log_settings.h"
 #include "proxy/process/memory_file.h"
 #include "proxy/process/role.h"
+#include "proxy/process/sandbox.h"
 #include "proxy/process/spawn.h"
 
 struct gossip_process {
@@ -95,6 +96,18 @@ static void take_keyring(struct gossip_process *process, int descriptor)
     memory_file_unmap(&file);
 }
 
+/* All sockets are open, and nothing was received yet. */
+static void enter_sandbox(struct gossip_process *process)
+{
+    struct sandbox_plan plan;
+    sandbox_plan_gossip(&plan, &process->handed.config->gossip[process->index]);
+    struct channel_message ready = {.kind = CHANNEL_READY};
+    ready.number = sandbox_to_number(sandbox_enter(&plan));
+    if (channel_send(SPAWN_CHANNEL, &ready) != STATUS_OK) {
+        loop_stop(process->loop);
+    }
+}
+
 static void start(struct gossip_process *process)
 {
     char error[SIDECAR_ERROR_BYTES];
@@ -112,8 +125,8 @@ static void start(struct gossip_process *process)
     secret_fini(&process->keyring);
     if (status != STATUS_OK) {
         fail(process, error);
-    } else if (channel_send_kind(SPAWN_CHANNEL, CHANNEL_READY) != STATUS_OK) {
-        loop_stop(process->loop);
+    } else {
+        enter_sandbox(process);
     }
 }
 

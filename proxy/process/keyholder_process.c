@@ -15,6 +15,7 @@
 #include "proxy/process/channel.h"
 #include "proxy/process/memory_file.h"
 #include "proxy/process/role.h"
+#include "proxy/process/sandbox.h"
 #include "proxy/process/snapshot.h"
 #include "proxy/process/spawn.h"
 
@@ -139,6 +140,16 @@ static void close_descriptors(const struct channel_message *message)
     }
 }
 
+/* The keys are loaded, and no worker was listened to yet. */
+static bool enter_sandbox(void)
+{
+    struct sandbox_plan plan;
+    sandbox_plan_keyholder(&plan);
+    struct channel_message ready = {.kind = CHANNEL_READY};
+    ready.number = sandbox_to_number(sandbox_enter(&plan));
+    return channel_send(SPAWN_CHANNEL, &ready) == STATUS_OK;
+}
+
 static bool act(struct keyholder_process *process, const struct channel_message *message)
 {
     if (message->kind == CHANNEL_BUNDLE && process->keyholder == NULL) {
@@ -150,8 +161,7 @@ static bool act(struct keyholder_process *process, const struct channel_message 
         return take_worker(process, message);
     }
     close_descriptors(message);
-    return message->kind != CHANNEL_START ||
-           channel_send_kind(SPAWN_CHANNEL, CHANNEL_READY) == STATUS_OK;
+    return message->kind != CHANNEL_START || enter_sandbox();
 }
 
 /* Reads all that is there. False: over. */

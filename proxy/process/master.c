@@ -49,6 +49,7 @@ struct master {
     struct staples *staples;   /* NULL: no certificate wants one */
     struct expiry_watch *expiry;
     struct deadline deadline; /* of draining or stopping */
+    const char *sandbox_told; /* what of the sandbox the log says is missing; NULL: nothing */
 };
 
 static struct log *log_of(const struct master *master)
@@ -173,6 +174,19 @@ static void on_failed(struct master *master, const struct child *child,
     }
 }
 
+/* Once, not for each child: they all run on the same kernel. */
+static void note_sandbox(struct master *master, const struct child *child)
+{
+    const char *missing = sandbox_missing(child->sandbox);
+    if (missing == NULL || missing == master->sandbox_told) {
+        return;
+    }
+    master->sandbox_told = missing;
+    LOG_EVENT(log_of(master), LOG_WARN, "sandbox_missing", log_text("child", child->role),
+              log_text("missing", missing),
+              log_text("effect", "a child that is taken over can do more"));
+}
+
 static void on_message(void *self, struct child *child, const struct channel_message *message)
 {
     struct master *master = self;
@@ -180,6 +194,7 @@ static void on_message(void *self, struct child *child, const struct channel_mes
         (void)close(message->descriptors[i]);
     }
     if (message->kind == CHANNEL_READY) {
+        note_sandbox(master, child);
         if (is_worker(master, child)) {
             staples_give(master->staples, child);
         }
@@ -217,6 +232,16 @@ static void on_lost(struct master *master, struct child *child, pid_t pid, int s
     (void)child_respawn_later(child);
 }
 
+/* The kernel has ended it in the middle of a call that its sandbox does not have. Which one, only
+ * the kernel's own log knows. */
+static void note_forbidden_call(struct master *master, const char *role, pid_t pid, int status)
+{
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) {
+        LOG_EVENT(log_of(master), LOG_ERROR, "child_forbidden_call", log_text("child", role),
+                  log_number("pid", pid), log_text("effect", "the kernel has killed it"));
+    }
+}
+
 /* A drained worker that ends is no loss; the others stay wanted until the workers are gone. */
 static bool is_expected(const struct master *master, const struct child *child)
 {
@@ -232,9 +257,12 @@ static void reap(struct master *master)
         struct child *child = roster_find(&master->roster, pid);
         child = child == NULL ? sidecars_find(master->sidecars, pid) : child;
         if (child == NULL) {
-            (void)staples_on_exit(master->staples, pid);
+            if (staples_on_exit(master->staples, pid)) {
+                note_forbidden_call(master, "fetcher", pid, status);
+            }
             continue;
         }
+        note_forbidden_call(master, child->role, pid, status);
         bool was_expected = is_expected(master, child);
         child_on_exit(child);
         if (!was_expected) {

@@ -9,11 +9,14 @@
 
 static struct status_child child_facts(const struct child *child, const struct counters *counters)
 {
-    return (struct status_child){.role = child->role,
+    struct status_child facts = {.role = child->role,
                                  .pid = child->pid,
                                  .is_ready = child->state == CHILD_READY,
                                  .restarts = child->restarts,
                                  .counters = counters};
+    _Static_assert(sizeof(facts.sandbox) >= SANDBOX_TEXT_BYTES, "room for any description");
+    sandbox_describe(child->sandbox, facts.sandbox);
+    return facts;
 }
 
 static size_t gather_children(const struct roster *roster, const struct sidecars *sidecars,

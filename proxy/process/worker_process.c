@@ -5,7 +5,7 @@
  *     BUNDLE      configuration from the bundle; log; key provider
  *     KEYS        channel to the keyholder (again, whenever there is a new keyholder)
  *     LISTENERS   listening sockets, in parts
- *     START       relay_open, then READY
+ *     START       relay_open, into the sandbox, then READY
  *     DRAIN       relay_drain, then DRAINED and the end
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -26,6 +26,7 @@
 #include "proxy/process/memory_file.h"
 #include "proxy/process/memory_trim.h"
 #include "proxy/process/role.h"
+#include "proxy/process/sandbox.h"
 #include "proxy/process/slots.h"
 #include "proxy/process/spawn.h"
 #include "proxy/process/worker_keys.h"
@@ -45,6 +46,7 @@ struct worker {
     struct log *access_log;
     struct worker_keys *keys; /* NULL: the configuration has no certificate */
     struct relay *relay;
+    struct sandbox_plan plan; /* what it is shut in with */
     int *listeners;
     size_t listener_count;
     uint32_t keys_taken; /* channels to the keyholder, so far */
@@ -170,6 +172,17 @@ static void take_listeners(struct worker *worker, const struct channel_message *
     worker->listener_count = count;
 }
 
+/* All that it needs is open, and no conn was accepted yet. */
+static void enter_sandbox(struct worker *worker)
+{
+    struct channel_message ready = {.kind = CHANNEL_READY};
+    sandbox_plan_worker(&worker->plan, worker->handed.config);
+    ready.number = sandbox_to_number(sandbox_enter(&worker->plan));
+    if (channel_send(SPAWN_CHANNEL, &ready) != STATUS_OK) {
+        loop_stop(worker->loop);
+    }
+}
+
 static void start(struct worker *worker)
 {
     if (worker->handed.config == NULL || worker->relay != NULL) {
@@ -194,9 +207,7 @@ static void start(struct worker *worker)
         fail(worker, error.text[0] == '\0' ? "the relay cannot be opened" : error.text);
         return;
     }
-    if (channel_send_kind(SPAWN_CHANNEL, CHANNEL_READY) != STATUS_OK) {
-        loop_stop(worker->loop);
-    }
+    enter_sandbox(worker);
 }
 
 static void on_drained(void *self)

@@ -49,7 +49,7 @@ PATIENCE = float(os.environ.get("SALLYPORT_TEST_PATIENCE", "20"))  # seconds, fo
 
 SANITIZER_STATUS = 99
 SANITIZER_SIGNS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:",
-                   "AddressSanitizer:DEADLYSIGNAL")
+                   "AddressSanitizer:DEADLYSIGNAL", "LeakSanitizer has encountered a fatal error")
 
 
 # ---- waiting ---------------------------------------------------------------------------------
@@ -136,6 +136,7 @@ class Process:
                 self.argv, stdin=stdin, stdout=out, stderr=err, cwd=cwd,
                 env={**os.environ, **sanitizer_settings(), **(env or {})})
         self.pid = self.popen.pid
+        self.may_break_out = False  # a test makes a child do what its sandbox forbids
 
     @property
     def out(self):
@@ -248,6 +249,8 @@ def stop_all(processes):
             problems.append(str(failure))
         if process.sanitizer_reports() or process.popen.returncode == SANITIZER_STATUS:
             problems.append(f"a sanitizer reports in {process.name}:\n{process.logs()}")
+        if "child_forbidden_call" in process.err and not process.may_break_out:
+            problems.append(f"the sandbox killed a child of {process.name}:\n{process.logs()}")
     if problems:
         pytest.fail("\n".join(problems), pytrace=False)
 
