@@ -24,5 +24,8 @@ struct relay_tunnel;
  * itself, or memory is out; then nothing has changed and the bodies go on. */
 bool relay_tunnel_begin(struct relay_exchange *relayed);
 
+/* Goes over to the successor of its entry, if its request would lead to its server there too. */
+void relay_tunnel_follow(struct list_link *link);
+
 /* Ends the tunnel that is linked into a list by this link. */
 void relay_tunnel_close(struct list_link *link, enum fault_code fault);
