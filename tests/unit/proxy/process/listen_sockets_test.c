@@ -43,7 +43,7 @@ static void opens_one_socket_a_worker_on_one_chosen_port(void **state)
     struct config config = {.listeners = listeners, .listener_count = 2};
     struct listen_sockets *sockets = NULL;
     struct process_error error;
-    assert_int_equal(listen_sockets_open(&sockets, &config, 3, &error), STATUS_OK);
+    assert_int_equal(listen_sockets_open(&sockets, &config, 3, NULL, &error), STATUS_OK);
     assert_int_equal(listen_sockets_count(sockets), 2);
     for (size_t i = 0; i < 2; i++) {
         unsigned port = port_of(listen_sockets_of_worker(sockets, 0)[i]);
@@ -81,7 +81,7 @@ static void conns_do_not_hold_back_and_notice_dead_peers(void **state)
         .listeners = &listener, .listener_count = 1, .timeouts = {.dead_peer_ms = 24000}};
     struct listen_sockets *sockets = NULL;
     struct process_error error;
-    assert_int_equal(listen_sockets_open(&sockets, &config, 1, &error), STATUS_OK);
+    assert_int_equal(listen_sockets_open(&sockets, &config, 1, NULL, &error), STATUS_OK);
     int listening = listen_sockets_of_worker(sockets, 0)[0];
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
@@ -110,13 +110,13 @@ static void does_not_share_a_port_that_somebody_listens_on(void **state)
     struct listen_sockets *first = NULL;
     struct listen_sockets *second = NULL;
     struct process_error error;
-    assert_int_equal(listen_sockets_open(&first, &config, 1, &error), STATUS_OK);
+    assert_int_equal(listen_sockets_open(&first, &config, 1, NULL, &error), STATUS_OK);
     address.port = (uint16_t)port_of(listen_sockets_of_worker(first, 0)[0]);
-    assert_int_equal(listen_sockets_open(&second, &config, 1, &error), STATUS_SYS);
+    assert_int_equal(listen_sockets_open(&second, &config, 1, NULL, &error), STATUS_SYS);
     assert_string_equal(error.text, "file.yaml:4:7: listener web cannot listen on 127.0.0.1:N: the "
                                     "address is in use by another process");
     listen_sockets_close(first);
-    assert_int_equal(listen_sockets_open(&second, &config, 1, &error), STATUS_OK);
+    assert_int_equal(listen_sockets_open(&second, &config, 1, NULL, &error), STATUS_OK);
     listen_sockets_close(second);
 }
 
@@ -130,7 +130,7 @@ static void shares_one_unix_socket_and_removes_its_path(void **state)
     struct config config = {.listeners = &listener, .listener_count = 1};
     struct listen_sockets *sockets = NULL;
     struct process_error error;
-    assert_int_equal(listen_sockets_open(&sockets, &config, 2, &error), STATUS_OK);
+    assert_int_equal(listen_sockets_open(&sockets, &config, 2, NULL, &error), STATUS_OK);
     assert_int_equal(listen_sockets_of_worker(sockets, 0)[0],
                      listen_sockets_of_worker(sockets, 1)[0]);
     assert_int_equal(access(path, F_OK), 0);
