@@ -232,25 +232,41 @@ static void advance(struct master *master)
     commit(master);
 }
 
-static enum plan_status plan(struct master *master)
+static enum plan_status plan(struct master *master, const struct bundle *yaml)
 {
     struct reload *reload = &master->reload;
     const struct planner *planner = &master->start->planner;
-    const struct config *present = master->plan->config;
-    struct bundle *yaml = NULL;
-    if (reload->is_for_files) {
-        yaml = snapshot_yaml(&master->roster.present->snapshot, present);
-        if (yaml == NULL) {
-            return PLAN_SYSTEM;
-        }
-    }
-    enum plan_status status = planner->make(planner->self, yaml, reload->complaints, &reload->plan);
-    bundle_free(yaml);
+    enum plan_status status =
+        planner->make(planner->self, yaml, reload->complaints, &reload->plan);
     if (status == PLAN_FINE &&
-        reload_limits_tell(present, reload->plan->config, master->roster.has_keyholder,
-                           reload->complaints) > 0) {
+        reload_limits_tell(master->plan->config, reload->plan->config,
+                           master->roster.has_keyholder, reload->complaints) > 0) {
         return PLAN_BAD_INPUT;
     }
+    return status;
+}
+
+/* Where only files are read anew the YAML stays as it was, for the workers too. */
+static enum plan_status plan_and_read(struct master *master, struct snapshot *snapshot)
+{
+    struct reload *reload = &master->reload;
+    const struct snapshot *present = &master->roster.present->snapshot;
+    struct process_error error = {{0}};
+    struct bundle *yaml =
+        reload->is_for_files ? snapshot_yaml(present, master->plan->config) : NULL;
+    if (reload->is_for_files && yaml == NULL) {
+        return PLAN_SYSTEM;
+    }
+    enum plan_status status = plan(master, yaml);
+    if (status == PLAN_FINE) {
+        const struct bundle *overlay = reload->plan->overlay;
+        if (snapshot_open(snapshot, reload->plan->config, overlay != NULL ? overlay : yaml, present,
+                          &error) != STATUS_OK) {
+            (void)fprintf(reload->complaints, "%s\n", error.text);
+            status = PLAN_BAD_INPUT;
+        }
+    }
+    bundle_free(yaml);
     return status;
 }
 
@@ -318,7 +334,6 @@ static void run(void *self)
     struct master *master = self;
     struct reload *reload = &master->reload;
     struct snapshot snapshot = {-1, -1};
-    struct process_error error = {{0}};
     if (!is_free(master)) {
         return;
     }
@@ -328,13 +343,7 @@ static void run(void *self)
         clear(master);
         return;
     }
-    enum plan_status status = plan(master);
-    if (status == PLAN_FINE &&
-        snapshot_open(&snapshot, reload->plan->config, reload->plan->overlay,
-                      &master->roster.present->snapshot, &error) != STATUS_OK) {
-        (void)fprintf(reload->complaints, "%s\n", error.text);
-        status = PLAN_BAD_INPUT;
-    }
+    enum plan_status status = plan_and_read(master, &snapshot);
     if (status == PLAN_FINE && is_nothing_new(master, &snapshot)) {
         snapshot_close(&snapshot);
         clear(master);

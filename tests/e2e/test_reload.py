@@ -328,3 +328,85 @@ def test_sessions_are_resumed_across_a_reload(reloading, backend):
     with Conn.tls(running.proxy.port("web"), settings=settings, session=session) as conn:
         assert conn.send(GET).response().status == 200
         assert conn.sock.session_reused
+
+
+# ---- files that change ------------------------------------------------------------------------
+
+
+def put(path, source):
+    """Replaces a file as tools do: written beside it, then renamed."""
+    beside = path.with_suffix(".new")
+    shutil.copy(source, beside)
+    beside.rename(path)
+
+
+@pytest.fixture
+def own_files(tmp_path, authority):
+    folder = tmp_path / "own"
+    folder.mkdir()
+    chain, key = authority.issue("localhost")
+    shutil.copy(chain, folder / "chain.pem")
+    shutil.copy(key, folder / "key.pem")
+    return folder / "chain.pem", folder / "key.pem"
+
+
+def test_a_replaced_certificate_is_served_without_a_command(reloading, backend, authority,
+                                                            own_files):
+    chain, key = own_files
+    running = reloading(app=backend(saying("app")).port, chain=chain, key=key)
+    before = running.serial()
+    with running.proxy.tls("web") as old:
+        running.write("a: [\n")  # not looked at
+        new_chain, new_key = authority.issue("localhost")
+        put(key, new_key)
+        running.proxy.wait_event("reload_failed")  # the key does not fit the chain, yet
+        assert running.serial() == before
+        put(chain, new_chain)
+        running.proxy.wait_event("reloaded", cause="files")
+        assert running.serial() != before
+        assert old.send(GET).response().body == b"app"
+    assert running.status()["generation"] == 2
+    chain.touch()
+    shutil.copy(new_chain, chain)  # the same bytes
+    time.sleep(0.5)
+    assert running.status()["generation"] == 2
+
+
+def test_a_revoked_client_is_refused_as_soon_as_the_list_is_there(reloading, backend, authority,
+                                                                  tmp_path):
+    one = authority.issue("one", usage="client")
+    other = authority.issue("other", usage="client")
+    crl = tmp_path / "crl.pem"
+    authority.revocation_list(crl, other)
+    text = CONFIG.replace("{certificates: [web]}", "{certificates: [web], client_ca: @ca@, "
+                          "client_crl: @crl@, client_auth: required}")
+    running = reloading(text, app=backend(saying("app")).port, crl=crl)
+    with running.proxy.tls("web", client=one) as conn:
+        assert conn.send(GET).response().status == 200
+        authority.revocation_list(crl, one, other)
+        running.proxy.wait_event("reloaded", cause="files")
+        assert conn.read_to_end() == b""
+    with pytest.raises((ssl.SSLError, ConnectionError, EOFError)):
+        with running.proxy.tls("web", client=one) as conn:
+            conn.send(GET).response()
+
+
+def test_a_certificate_behind_links_is_followed(reloading, backend, authority, tmp_path):
+    for number in ("1", "2"):
+        (tmp_path / number).mkdir()
+        chain, key = authority.issue("localhost")
+        shutil.copy(chain, tmp_path / number / "chain.pem")
+        shutil.copy(key, tmp_path / number / "key.pem")
+    (tmp_path / "present").symlink_to("1")
+    live = tmp_path / "live"
+    live.mkdir()
+    for name in ("chain.pem", "key.pem"):
+        (live / name).symlink_to(f"../present/{name}")
+    running = reloading(app=backend(saying("app")).port, chain=live / "chain.pem",
+                        key=live / "key.pem")
+    before = running.serial()
+    for name in ("chain.pem", "key.pem"):
+        (live / "beside").symlink_to(f"../2/{name}")
+        (live / "beside").rename(live / name)
+    running.proxy.wait_event("reloaded", cause="files")
+    assert running.serial() != before
