@@ -236,11 +236,10 @@ static enum plan_status plan(struct master *master, const struct bundle *yaml)
 {
     struct reload *reload = &master->reload;
     const struct planner *planner = &master->start->planner;
-    enum plan_status status =
-        planner->make(planner->self, yaml, reload->complaints, &reload->plan);
+    enum plan_status status = planner->make(planner->self, yaml, reload->complaints, &reload->plan);
     if (status == PLAN_FINE &&
-        reload_limits_tell(master->plan->config, reload->plan->config,
-                           master->roster.has_keyholder, reload->complaints) > 0) {
+        reload_limits_tell(master->plan->config, reload->plan->config, master->roster.has_keyholder,
+                           reload->complaints) > 0) {
         return PLAN_BAD_INPUT;
     }
     return status;

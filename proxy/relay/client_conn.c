@@ -79,9 +79,9 @@ static void refuse(struct client_conn *conn, enum fault_code fault, const char *
 static void judge_trust(struct client_conn *conn)
 {
     const struct config_listener *config = conn->entry->config;
-    conn->is_trusted = conn->has_address && cidr_any_has(config->trusted_proxies,
-                                                         config->trusted_proxy_count,
-                                                         &conn->address);
+    conn->is_trusted =
+        conn->has_address &&
+        cidr_any_has(config->trusted_proxies, config->trusted_proxy_count, &conn->address);
 }
 
 static void move(struct client_conn *conn, struct entry *to)

@@ -198,7 +198,7 @@ bool entry_leads_to(const struct entry *entry, slice authority, slice path, slic
     const struct message request = {.authority = authority, .path = path};
     struct route_match match = {0};
     struct arena arena;
-    arena_init(&arena, loop_arena_pool(entry->shared->loop), path.len + 1);
+    arena_init(&arena, loop_arena_pool(entry->shared->loop), path.len + ARENA_BLOCK_BYTES);
     enum fault_code fault = route_table_find(entry->routes, &request, &arena, &match);
     arena_reset(&arena);
     *backend = match.backend;

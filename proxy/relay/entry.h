@@ -31,8 +31,8 @@ struct entry {
     slice scheme; /* "https" or "http" */
     struct listener *listeners;
     size_t listener_count;
-    struct list conns;   /* of struct client_conn */
-    struct list tunnels; /* of struct relay_tunnel */
+    struct list conns;       /* of struct client_conn */
+    struct list tunnels;     /* of struct relay_tunnel */
     struct entry *successor; /* in the present generation; NULL: this is it, or there is none */
     bool is_draining;        /* conns end with their exchange */
 };

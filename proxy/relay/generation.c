@@ -102,8 +102,8 @@ static enum status open_entries(struct generation *generation, const struct rela
         if (descriptor + listener->address_count > start->descriptor_count) {
             return STATUS_REFUSED;
         }
-        enum status status = entry_init(entry, &generation->shared, listener,
-                                        relay_tls_server(generation->tls, i));
+        enum status status =
+            entry_init(entry, &generation->shared, listener, relay_tls_server(generation->tls, i));
         if (status != STATUS_OK) {
             return status;
         }

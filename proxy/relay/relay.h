@@ -32,11 +32,11 @@ struct relay_start {
     const struct bundle *bundle;       /* the files that the configuration names, without keys */
     struct key_client *key_client;     /* NULL: no listener or backend of ours needs a key */
     struct key_provider *key_provider; /* makes keys in name. NULL like key_client */
-    uint32_t key_base; /* of the ids of keys: a key's is this and its certificate's index */
-    struct tickets *tickets;           /* kept up to date by the owner. NULL like key_client */
-    struct log *log;                   /* events */
-    struct log *access_log;            /* one line an exchange; NULL: off */
-    struct counters *counters;         /* this worker's own slots in shared memory */
+    uint32_t key_base;         /* of the ids of keys: a key's is this and its certificate's index */
+    struct tickets *tickets;   /* kept up to date by the owner. NULL like key_client */
+    struct log *log;           /* events */
+    struct log *access_log;    /* one line an exchange; NULL: off */
+    struct counters *counters; /* this worker's own slots in shared memory */
     const int
         *descriptors; /* listening sockets, all addresses of the first listener, then of the next */
     size_t descriptor_count;

@@ -152,7 +152,12 @@ static void on_closed(void *self, enum fault_code fault)
 
 void relay_tunnel_close(struct list_link *link, enum fault_code fault)
 {
-    tunnel_close(&LIST_OBJECT(link, struct relay_tunnel, link)->tunnel, fault);
+    struct tunnel *tunnel = &LIST_OBJECT(link, struct relay_tunnel, link)->tunnel;
+    if (fault == FAULT_DRAIN_DEADLINE) {
+        tunnel_go_away(tunnel, fault);
+        return;
+    }
+    tunnel_close(tunnel, fault);
 }
 
 /* ---- one generation after the other ---- */

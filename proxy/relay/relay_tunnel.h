@@ -27,5 +27,6 @@ bool relay_tunnel_begin(struct relay_exchange *relayed);
 /* Goes over to the successor of its entry, if its request would lead to its server there too. */
 void relay_tunnel_follow(struct list_link *link);
 
-/* Ends the tunnel that is linked into a list by this link. */
+/* Ends the tunnel that is linked into a list by this link; at the drain deadline with a close frame
+ * where that is possible. */
 void relay_tunnel_close(struct list_link *link, enum fault_code fault);

@@ -22,6 +22,7 @@ from conftest import PATIENCE, Conn, fill, wait_until
 from http2_client import Http2
 from test_process import children
 from test_websocket import SWITCHING, UPGRADE
+from test_websocket_http2 import open_client, switch
 
 HEAD = """
 certificates: [{name: web, chain: @chain@, key: @key@}]
@@ -410,3 +411,97 @@ def test_a_certificate_behind_links_is_followed(reloading, backend, authority, t
         (live / "beside").rename(live / name)
     running.proxy.wait_event("reloaded", cause="files")
     assert running.serial() != before
+
+
+# ---- WebSockets -------------------------------------------------------------------------------
+
+
+def echo(conn):
+    """Upgrades, then sends back what comes."""
+    while (head := conn.request()) is not None:
+        if b"pgrade: websocket" not in head:
+            conn.send(saying("plain"))
+            continue
+        conn.send(SWITCHING)
+        while data := conn.sock.recv(4096):
+            conn.send(data)
+
+
+def upgraded(conn, path):
+    conn.send(f"GET {path} HTTP/1.1\r\n".encode() + UPGRADE + b"\r\n")
+    assert conn.response().status == 101
+    return conn
+
+
+def echoes(conn, data=b"\x82\x03abc"):
+    conn.send(data)
+    return conn.read_exactly(len(data)) == data
+
+
+CHATS = HEAD + """
+listeners:
+  - {name: web, address: "127.0.0.1:@web@", tls: {certificates: [web]},
+     routes: [{path: /stays, backend: app}, {path: /goes, backend: app}]}
+backends: {app: {servers: ["http://127.0.0.1:@app@"]}}
+workers: 2
+timeouts: {drain: 1s}
+"""
+
+
+@pytest.mark.parametrize("scheme", ["tls", "plain"])
+def test_a_websocket_whose_route_is_gone_is_told_so_at_the_deadline(reloading, backend, scheme):
+    text = CHATS if scheme == "tls" else CHATS.replace("{certificates: [web]}", "off")
+    running = reloading(text, app=backend(echo).port)
+    connect = running.proxy.tls if scheme == "tls" else running.proxy.tcp
+    with connect("web") as stays, connect("web") as goes, connect("web") as torn:
+        for conn, path in ((stays, "/stays/1"), (goes, "/goes"), (torn, "/goes/2")):
+            assert echoes(upgraded(conn, path))
+        torn.send(b"\x82\x7f" + b"\0\0\0\0\0\0\1\0" + b"part")  # the echo is inside of a frame
+        torn.read_exactly(14)
+        running.take(text.replace(", {path: /goes, backend: app}", ""))
+        assert echoes(goes) and echoes(stays)
+        began = time.monotonic()
+        assert goes.read_to_end() == b"\x88\x02\x03\xe9"  # close, 1001
+        assert 0.5 < time.monotonic() - began < 10
+        assert torn.read_to_end() == b""
+        assert echoes(stays)
+        running.take(text)
+        assert echoes(stays)
+    lines = {e["path"]: e for e in running.proxy.wait_event("access", count=3)}
+    assert lines["/goes"]["fault"] == lines["/goes/2"]["fault"] == "drain_deadline"
+    assert lines["/stays/1"].get("fault") != "drain_deadline"
+    workers = [p for p in running.status()["processes"] if p["role"].startswith("worker")]
+    assert sum(p["tunnels"] for p in workers) == 0 and sum(p["conns"] for p in workers) == 0
+
+
+def test_a_websocket_goes_on_while_its_server_is_still_one_of_the_routes(reloading, backend):
+    app, other = backend(echo), backend(echo)
+    running = reloading(CHATS, app=app.port)
+    with running.proxy.tls("web") as conn:
+        upgraded(conn, "/stays")
+        two = CHATS.replace('"http://127.0.0.1:@app@"',
+                            '"http://127.0.0.1:@other@", "http://127.0.0.1:@app@"')
+        running.take(two, other=other.port)
+        time.sleep(1.5)  # longer than the drain takes
+        assert echoes(conn)
+        running.take(CHATS, app=other.port)
+        assert conn.read_to_end() == b"\x88\x02\x03\xe9"
+
+
+def test_a_websocket_over_http2_is_reset_when_its_route_is_gone(reloading, backend):
+    def quiet(conn):
+        switch(conn)
+        while conn._more():
+            conn.send(conn.pending)
+            conn.pending = b""
+
+    running = reloading(CHATS, app=backend(quiet).port)
+    with open_client(running.proxy) as peer:
+        stays, goes = peer.connect("/stays"), peer.connect("/goes")
+        assert stays.status == goes.status == 200
+        running.take(CHATS.replace(", {path: /goes, backend: app}", ""))
+        goes.send(b"still here")
+        assert goes.read(10) == b"still here"
+        assert goes.wait_reset() == 8  # CANCEL
+        stays.send(b"still here")
+        assert stays.read(10) == b"still here"
