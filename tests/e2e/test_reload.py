@@ -505,3 +505,16 @@ def test_a_websocket_over_http2_is_reset_when_its_route_is_gone(reloading, backe
         assert goes.wait_reset() == 8  # CANCEL
         stays.send(b"still here")
         assert stays.read(10) == b"still here"
+
+
+# ---- all at once ------------------------------------------------------------------------------
+
+
+def test_many_reloads_close_nothing_and_fail_no_request(binary):
+    """Memory means nothing here, with sanitizers: the large version judges it."""
+    soak = pathlib.Path(__file__).parents[1] / "soak" / "reload"
+    done = subprocess.run(
+        ["/usr/bin/python3", soak, "--sallyport", pathlib.Path(binary).resolve(), "--count", "100",
+         "--streams", "40", "--reloads", "20", "--pause", "0.02", "--settle", "0", "--no-memory"],
+        capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stdout + done.stderr
