@@ -88,6 +88,18 @@ bool address_clashes(const struct config_address *a, const struct config_address
     return memcmp(a_ip, b_ip, sizeof(a_ip)) == 0 || covers(a, b) || covers(b, a);
 }
 
+bool address_is_same(const struct config_address *a, const struct config_address *b)
+{
+    if (a->kind != b->kind) {
+        return false;
+    }
+    if (a->kind == CONFIG_ADDRESS_UNIX) {
+        return strcmp(a->path, b->path) == 0;
+    }
+    size_t len = a->kind == CONFIG_ADDRESS_IP4 ? 4 : sizeof(a->ip);
+    return a->port == b->port && memcmp(a->ip, b->ip, len) == 0;
+}
+
 bool network_contains(const struct config_network *network, const uint8_t ip[16])
 {
     unsigned whole = network->prefix_bits / 8;

@@ -18,5 +18,8 @@ bool server_is_loopback(const struct config_server *server);
 /* Whether two sockets cannot listen on both, wildcard addresses and dual stack included. */
 bool address_clashes(const struct config_address *a, const struct config_address *b);
 
+/* Whether both name the same place to listen at, however it is written. */
+bool address_is_same(const struct config_address *a, const struct config_address *b);
+
 /* Whether an IP (16 bytes, IPv4 as IPv4-mapped) is in the network. */
 bool network_contains(const struct config_network *network, const uint8_t ip[16]);

@@ -368,6 +368,12 @@ struct config_timeouts {
     uint64_t session_ms;      /* how long a TLS session can be resumed, in whole seconds */
 };
 
+/* What a worker's sandbox is made for. */
+enum config_sandbox {
+    CONFIG_SANDBOX_EXACT,   /* what the configuration at its start needs */
+    CONFIG_SANDBOX_GENERAL, /* what any configuration needs, so that it can be reloaded */
+};
+
 struct config {
     const char *file; /* the main file, as given */
     struct config_enforcement enforcement;
@@ -384,7 +390,8 @@ struct config {
     struct config_log log;
     struct config_limits limits;
     struct config_timeouts timeouts;
-    uint64_t workers;   /* 0: one a core */
+    uint64_t workers; /* 0: one a core */
+    enum config_sandbox sandbox;
     const char *user;   /* the account that children run as when started by root; NULL: choose */
     const char **files; /* every YAML file read, the main one first */
     size_t file_count;

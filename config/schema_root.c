@@ -288,6 +288,14 @@ static const struct schema_section ADMIN = {
     .key_count = COUNT(ADMIN_KEYS),
 };
 
+static const struct schema_choice SANDBOXES[] = {
+    {"general", CONFIG_SANDBOX_GENERAL,
+     "what any configuration needs: backends may be on any port after a reload", SCHEMA_NOW},
+    {"exact", CONFIG_SANDBOX_EXACT,
+     "what the configuration at the start needs: TCP to the ports of its backends alone (Linux 6.7 "
+     "and later); a reload that needs more is refused",
+     SCHEMA_NOW},
+};
 static const struct schema_choice ACCESSES[] = {
     {"json", CONFIG_LOG_ACCESS_JSON, "one JSON object an exchange or tunnel", SCHEMA_NOW},
     {"text", CONFIG_LOG_ACCESS_TEXT, "one readable line", SCHEMA_NOW},
@@ -653,6 +661,12 @@ static const struct schema_key ROOT_KEYS[] = {
      .most = 1024,
      .offset = offsetof(struct config, workers),
      .doc = "Worker processes. `auto`: one a core."},
+    {.name = "sandbox",
+     .type = SCHEMA_CHOICE,
+     CHOICES(SANDBOXES),
+     .fallback = "general",
+     .offset = offsetof(struct config, sandbox),
+     .doc = "What the sandbox of workers lets pass."},
     {.name = "user",
      .type = SCHEMA_NAME,
      .word = "auto",

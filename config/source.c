@@ -17,6 +17,11 @@ struct source source_files(const struct bundle *overlay)
     return (struct source){.bundle = overlay, .has_file_system = true};
 }
 
+struct source source_files_but_yaml(const struct bundle *yaml)
+{
+    return (struct source){.bundle = yaml, .has_file_system = true, .is_yaml_fixed = true};
+}
+
 struct source source_bundle(const struct bundle *bundle)
 {
     return (struct source){.bundle = bundle, .has_file_system = false};
@@ -202,7 +207,7 @@ enum source_status source_glob(const struct source *source, const char *pattern,
                                struct source_names *names)
 {
     *names = (struct source_names){0};
-    enum source_status status = source->has_file_system
+    enum source_status status = source->has_file_system && !source->is_yaml_fixed
                                     ? glob_files(pattern, names)
                                     : glob_bundle(source->bundle, pattern, names);
     if (status != SOURCE_OK) {

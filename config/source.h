@@ -20,11 +20,16 @@ struct bundle;
 struct source {
     const struct bundle *bundle; /* looked at first; may be NULL */
     bool has_file_system;
+    bool is_yaml_fixed; /* patterns find what is in the bundle alone */
 };
 
 /* The file system. Names that are in `overlay` (which may be NULL) are read from there instead:
  * this is how a configuration made from options, which is no file, is loaded. */
 struct source source_files(const struct bundle *overlay);
+
+/* The file system, but for the YAML files of a configuration, which are all in `yaml`: others that
+ * have come meanwhile are not found. */
+struct source source_files_but_yaml(const struct bundle *yaml);
 
 /* A bundle alone. */
 struct source source_bundle(const struct bundle *bundle);

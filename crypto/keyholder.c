@@ -127,6 +127,28 @@ void keyholder_remove_key(struct keyholder *keyholder, uint32_t key_id)
     key_table_remove(&keyholder->keys, key_id);
 }
 
+bool keyholder_grant(struct keyholder *keyholder, uint32_t first, size_t count,
+                     struct crypto_error *error)
+{
+    for (size_t i = 0; i < keyholder->worker_count; i++) {
+        if (!worker_channel_grant(keyholder->workers[i], first, count)) {
+            crypto_error_set(error, "out of memory");
+            return false;
+        }
+    }
+    return true;
+}
+
+void keyholder_remove_keys(struct keyholder *keyholder, uint32_t first, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        key_table_remove(&keyholder->keys, first + (uint32_t)i);
+    }
+    for (size_t i = 0; i < keyholder->worker_count; i++) {
+        worker_channel_revoke(keyholder->workers[i], first, count);
+    }
+}
+
 bool keyholder_add_worker(struct keyholder *keyholder, int descriptor, const uint32_t *key_ids,
                           size_t count, struct crypto_error *error)
 {

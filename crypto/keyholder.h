@@ -75,6 +75,13 @@ bool keyholder_add_key(struct keyholder *keyholder, uint32_t key_id, const uint8
     __attribute__((warn_unused_result));
 void keyholder_remove_key(struct keyholder *keyholder, uint32_t key_id);
 
+/* Every worker may use the `count` keys from `first` on as well, or no more; those that are
+ * removed are forgotten here too. What waits for one that was removed fails, and who asks for it
+ * later breaks the rules: whoever removes has to know that nobody does. */
+bool keyholder_grant(struct keyholder *keyholder, uint32_t first, size_t count,
+                     struct crypto_error *error) __attribute__((warn_unused_result));
+void keyholder_remove_keys(struct keyholder *keyholder, uint32_t first, size_t count);
+
 /* Takes `descriptor`, one end of a SOCK_SEQPACKET pair, also when it fails. The worker may use the
  * `count` keys of `key_ids` (copied) and no other; they may be loaded later. */
 bool keyholder_add_worker(struct keyholder *keyholder, int descriptor, const uint32_t *key_ids,

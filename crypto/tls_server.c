@@ -24,6 +24,7 @@ struct tls_server {
     struct alpn_list alpn;
     unsigned minimum_rsa_bits;
     bool refuse_unknown_names;
+    uint8_t scope[SSL_MAX_SID_CTX_LENGTH];
 };
 
 /* ---- callbacks ---- */
@@ -164,7 +165,7 @@ static int ex_index(void)
 
 /* A session is resumed only where the same things would be asked of the client again: the same
  * listener, policy, authorities and revocation lists. */
-static bool set_session_scope(const struct tls_server_settings *settings, SSL_CTX *ctx)
+static bool set_session_scope(struct tls_server *server, const struct tls_server_settings *settings)
 {
     uint8_t scope[EVP_MAX_MD_SIZE];
     const struct tls_policy *policy = &settings->policy;
@@ -182,7 +183,11 @@ static bool set_session_scope(const struct tls_server_settings *settings, SSL_CT
     }
     hashed = hashed && EVP_DigestFinal_ex(hash, scope, NULL) == 1;
     EVP_MD_CTX_free(hash);
-    return hashed && SSL_CTX_set_session_id_context(ctx, scope, SSL_MAX_SID_CTX_LENGTH) == 1;
+    if (hashed) {
+        memcpy(server->scope, scope, sizeof(server->scope));
+    }
+    return hashed && SSL_CTX_set_session_id_context(server->ctx, server->scope,
+                                                    sizeof(server->scope)) == 1;
 }
 
 /* The ticket keys' own lifetime, which is installed before, is never exceeded. */
@@ -198,7 +203,7 @@ static bool set_resumption(struct tls_server *server, const struct tls_server_se
 {
     SSL_CTX *ctx = server->ctx;
     (void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-    bool is_set = set_session_scope(settings, ctx);
+    bool is_set = set_session_scope(server, settings);
     if (settings->tickets == NULL) {
         (void)SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
         is_set = is_set && SSL_CTX_set_num_tickets(ctx, 0) == 1;
@@ -327,6 +332,11 @@ void tls_server_free(struct tls_server *server)
     if (server != NULL) {
         SSL_CTX_free(server->ctx);
     }
+}
+
+bool tls_server_asks_the_same(const struct tls_server *left, const struct tls_server *right)
+{
+    return memcmp(left->scope, right->scope, sizeof(left->scope)) == 0;
 }
 
 SSL *tls_server_ssl_new(struct tls_server *server)

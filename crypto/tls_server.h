@@ -46,5 +46,9 @@ struct tls_server *tls_server_new(const struct tls_server_settings *settings,
                                   struct crypto_error *error);
 void tls_server_free(struct tls_server *server);
 
+/* Whether a conn that one has let in would have been let in by the other as well: the same
+ * listener, policy, authorities and revocation lists. */
+bool tls_server_asks_the_same(const struct tls_server *left, const struct tls_server *right);
+
 /* A fresh SSL, in accept state; the caller owns it. NULL: out of memory. */
 SSL *tls_server_ssl_new(struct tls_server *server);

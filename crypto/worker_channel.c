@@ -82,6 +82,34 @@ bool worker_channel_is_granted(const struct worker_channel *channel, uint32_t ke
                    compare_ids) != NULL;
 }
 
+bool worker_channel_grant(struct worker_channel *channel, uint32_t first, size_t count)
+{
+    worker_channel_revoke(channel, first, count); /* none twice */
+    size_t room = channel->granted_count + count + 1;
+    uint32_t *granted = reallocarray(channel->granted, room, sizeof(*granted));
+    if (granted == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        granted[channel->granted_count++] = first + (uint32_t)i;
+    }
+    qsort(granted, channel->granted_count, sizeof(*granted), compare_ids);
+    channel->granted = granted;
+    return true;
+}
+
+void worker_channel_revoke(struct worker_channel *channel, uint32_t first, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < channel->granted_count; i++) {
+        uint32_t id = channel->granted[i];
+        if (id < first || id - first >= count) {
+            channel->granted[kept++] = id;
+        }
+    }
+    channel->granted_count = kept;
+}
+
 static bool accept_request(struct worker_channel *channel, const struct key_request *request)
 {
     if (channel->slot_taken[request->slot]) {

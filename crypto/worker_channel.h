@@ -33,6 +33,11 @@ void worker_channel_close(struct worker_channel *channel);
 int worker_channel_descriptor(const struct worker_channel *channel);
 bool worker_channel_is_granted(const struct worker_channel *channel, uint32_t key_id);
 
+/* Grants the `count` keys from `first` on as well. False: no memory. */
+bool worker_channel_grant(struct worker_channel *channel, uint32_t first, size_t count)
+    __attribute__((warn_unused_result));
+void worker_channel_revoke(struct worker_channel *channel, uint32_t first, size_t count);
+
 /* Reads what is there without blocking (a bounded number of packets). */
 enum worker_channel_state worker_channel_read(struct worker_channel *channel);
 

@@ -21,7 +21,7 @@ static const struct command COMMANDS[] = {
     {"wait", "wait until the instance is ready", command_wait},
     {"drain", "end the instance after its exchanges", command_drain},
     {"stop", "end the instance at once", command_stop},
-    {"reload", "take a changed configuration", NULL},
+    {"reload", "take a changed configuration", command_reload},
     {"posture", "show the running instance's hops", command_posture},
     {"probe", "test an endpoint against the policy", NULL},
     {"secret", "manage sealed credentials", NULL},

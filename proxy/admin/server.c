@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "proxy/admin/local_socket.h"
+#include "proxy/admin/status.h"
 #include "proxy/base/slice.h"
 #include "proxy/net/timer.h"
 
@@ -32,8 +33,9 @@ struct admin_conn {
     char *answer;
     size_t answer_len;
     size_t sent;
-    bool stays;     /* until the instance ends */
-    bool is_closed; /* waits for the reaper */
+    uint64_t awaits; /* the run of a reload that will answer; 0: none */
+    bool stays;      /* until the instance ends */
+    bool is_closed;  /* waits for the reaper */
 };
 
 struct admin_server {
@@ -129,6 +131,17 @@ static void answer_failed(struct admin_conn *conn, const char *why)
     answer_with(conn, strdup(line));
 }
 
+static void ask_for_reload(struct admin_conn *conn)
+{
+    const struct admin_events *events = &conn->server->events;
+    conn->awaits = events->on_reload(events->self);
+    if (conn->awaits == 0) {
+        answer_failed(conn, "the instance is starting or ending");
+        return;
+    }
+    deadline_disarm(&conn->deadline); /* it will be answered, if only with a failure */
+}
+
 static void act(struct admin_conn *conn, slice verb)
 {
     const struct admin_events *events = &conn->server->events;
@@ -152,7 +165,7 @@ static void act(struct admin_conn *conn, slice verb)
         return;
     }
     if (slice_equal(verb, SLICE("reload"))) {
-        answer_failed(conn, events->on_reload(events->self));
+        ask_for_reload(conn);
         return;
     }
     answer_failed(conn, "unknown request");
@@ -160,7 +173,7 @@ static void act(struct admin_conn *conn, slice verb)
 
 static void read_request(struct admin_conn *conn)
 {
-    while (conn->answer == NULL && !conn->is_closed) {
+    while (conn->answer == NULL && conn->awaits == 0 && !conn->is_closed) {
         ssize_t len = recv(conn->descriptor, conn->request + conn->request_len,
                            sizeof(conn->request) - conn->request_len, MSG_DONTWAIT);
         if (len < 0 && errno == EINTR) {
@@ -190,7 +203,7 @@ static void on_conn_ready(void *self, unsigned events)
     if (conn->is_closed) {
         return;
     }
-    if (conn->answer == NULL) {
+    if (conn->answer == NULL && conn->awaits == 0) {
         read_request(conn);
         return;
     }
@@ -266,6 +279,21 @@ enum status admin_server_open(struct admin_server **out, struct loop *loop, cons
     }
     *out = server;
     return STATUS_OK;
+}
+
+void admin_server_tell_reloaded(struct admin_server *server, uint64_t run,
+                                const struct reload_outcome *outcome)
+{
+    struct list_link *link = server == NULL ? NULL : list_first(&server->conns);
+    while (link != NULL) {
+        struct admin_conn *conn = LIST_OBJECT(link, struct admin_conn, link);
+        link = list_next(&server->conns, link); /* answering may close it */
+        if (conn->awaits > 0 && conn->awaits <= run) {
+            conn->awaits = 0;
+            deadline_arm(&conn->deadline, server->loop, REQUEST_MS, on_deadline, conn);
+            answer_with(conn, instance_reload_to_json(outcome));
+        }
+    }
 }
 
 void admin_server_close(struct admin_server *server)

@@ -2,7 +2,8 @@
  *
  * The admin socket: a unix socket (0600) on which the operator's commands ask the instance. A
  * request is one word and a line feed; the answer is one line of JSON. After `drain` and `stop` the
- * conn stays open until the instance has ended, so that a command can wait for it.
+ * conn stays open until the instance has ended, so that a command can wait for it; the answer to
+ * `reload` comes when it is done, or has failed.
  *
  * Owner: the master.
  *
@@ -14,6 +15,7 @@
 #include "proxy/net/loop.h"
 
 struct admin_server;
+struct reload_outcome;
 
 /* Called from the loop, never from inside an admin_server call. */
 struct admin_events {
@@ -24,13 +26,18 @@ struct admin_events {
     char *(*on_keyrings)(void *self);
     void (*on_drain)(void *self);
     void (*on_stop)(void *self);
-    /* Why there is no reload now, in one sentence. */
-    const char *(*on_reload)(void *self);
+    /* Asks for a reload. The number of the run that will answer (admin_server_tell_reloaded); 0:
+     * there is no reload now. */
+    uint64_t (*on_reload)(void *self);
 };
 
 /* Listens at `path`. SYS: errno as local_socket_listen says. */
 MUST_CHECK enum status admin_server_open(struct admin_server **out, struct loop *loop,
                                          const char *path, const struct admin_events *events);
+
+/* Answers those who wait for this run, or an earlier one. NULL is fine. */
+void admin_server_tell_reloaded(struct admin_server *server, uint64_t run,
+                                const struct reload_outcome *outcome);
 
 /* Closes all conns and removes the path. NULL is fine. */
 void admin_server_close(struct admin_server *server);

@@ -69,14 +69,22 @@ static json_t *listeners_to_json(const struct instance_status *status)
     return array;
 }
 
+enum { TIME_BYTES = 32 };
+
+static void write_time(int64_t seconds, char text[TIME_BYTES])
+{
+    struct tm utc;
+    time_t at = (time_t)seconds;
+    text[0] = '\0';
+    if (gmtime_r(&at, &utc) != NULL) {
+        (void)strftime(text, TIME_BYTES, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    }
+}
+
 static json_t *certificate_to_json(const struct status_certificate *certificate)
 {
-    char text[32] = "";
-    struct tm utc;
-    time_t expires = (time_t)certificate->expires;
-    if (gmtime_r(&expires, &utc) != NULL) {
-        (void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
-    }
+    char text[TIME_BYTES];
+    write_time(certificate->expires, text);
     int64_t days = (certificate->expires - (int64_t)time(NULL)) / 86400;
     return json_pack("{sssssssI}", "name", certificate->name, "file", certificate->file, "expires",
                      text, "days_left", (json_int_t)days);
@@ -145,6 +153,14 @@ static const char *state_name(const struct instance_status *status)
     return status->is_ready ? "ready" : "starting";
 }
 
+static bool put_generation(json_t *object, const struct instance_status *status)
+{
+    char text[TIME_BYTES];
+    write_time(status->generation_since, text);
+    return put_number(object, "generation", status->generation) &&
+           put(object, "generation_since", json_string(text));
+}
+
 static bool put_all(json_t *object, const struct instance_status *status)
 {
     return put(object, "version", json_string(SALLYPORT_VERSION)) &&
@@ -154,6 +170,7 @@ static bool put_all(json_t *object, const struct instance_status *status)
            put(object, "state", json_string(state_name(status))) &&
            put(object, "ready",
                json_boolean(status->is_ready && !status->is_draining && !status->is_expired)) &&
+           put_generation(object, status) &&
            put(object, "mode", json_string(status->is_report_mode ? "report" : "strict")) &&
            put_number(object, "hops", status->hops) &&
            put_number(object, "violations", status->violations) &&
@@ -211,4 +228,11 @@ char *instance_status_to_json(const struct instance_status *status)
         return NULL;
     }
     return dump(object);
+}
+
+char *instance_reload_to_json(const struct reload_outcome *outcome)
+{
+    return dump(json_pack("{s:b, s:i, s:I, s:I, s:s}", "ok", outcome->status == 0, "exit",
+                          outcome->status, "generation", (json_int_t)outcome->generation, "ms",
+                          (json_int_t)outcome->ms, "error", outcome->complaints));
 }

@@ -44,7 +44,9 @@ struct instance_status {
     uint64_t uptime_s;
     bool is_ready;
     bool is_draining;
-    bool is_expired; /* and the policy says that this is not ready */
+    bool is_expired;     /* and the policy says that this is not ready */
+    uint32_t generation; /* of the configuration; 1 since the start, one more with each reload */
+    int64_t generation_since; /* seconds since 1970 */
     bool is_report_mode;
     size_t hops;
     size_t violations;
@@ -63,6 +65,17 @@ struct instance_status {
     const char *const *notices;
     size_t notice_count;
 };
+
+/* How a reload ended. */
+struct reload_outcome {
+    int status;             /* exit status of the command; 0: done */
+    const char *complaints; /* lines; borrowed */
+    uint32_t generation;    /* that is in use now */
+    uint64_t ms;
+};
+
+/* The answer to `reload`, in the same form. */
+char *instance_reload_to_json(const struct reload_outcome *outcome);
 
 /* One line of JSON, malloc'ed; NULL: out of memory. */
 char *instance_status_to_json(const struct instance_status *status);

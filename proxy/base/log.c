@@ -81,6 +81,13 @@ void log_redirect(struct log *log, int descriptor)
     set_descriptor(log, descriptor);
 }
 
+void log_retune(struct log *log, enum log_level level, enum log_format format)
+{
+    log->level = level;
+    log->style.format = format;
+    set_descriptor(log, log->descriptor);
+}
+
 uint64_t log_dropped(const struct log *log)
 {
     return log->dropped;

@@ -41,6 +41,9 @@ void log_free(struct log *log);
 /* From now on lines go to another descriptor (a log file that was rotated). */
 void log_redirect(struct log *log, int descriptor);
 
+/* From now on other lines are kept, in another form. */
+void log_retune(struct log *log, enum log_level level, enum log_format format);
+
 /* Lines dropped since the start because the reader was slow or memory was out. */
 uint64_t log_dropped(const struct log *log);
 

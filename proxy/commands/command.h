@@ -40,4 +40,5 @@ int command_status(int argc, char **argv);
 int command_wait(int argc, char **argv);
 int command_drain(int argc, char **argv);
 int command_stop(int argc, char **argv);
+int command_reload(int argc, char **argv);
 int command_gossip(int argc, char **argv);

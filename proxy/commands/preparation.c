@@ -9,7 +9,7 @@
 
 static enum command_exit system_failure(const struct preparation *preparation, const char *what)
 {
-    (void)fprintf(stderr, "sallyport %s: %s\n", preparation->choice->verb, what);
+    (void)fprintf(preparation->complaints, "sallyport %s: %s\n", preparation->choice->verb, what);
     return COMMAND_SYSTEM;
 }
 
@@ -66,7 +66,8 @@ static enum command_exit load(struct preparation *preparation, bool is_rehearsal
     if (preparation->choice->file == NULL) {
         return load_arguments(preparation, is_rehearsal);
     }
-    struct source source = source_files(NULL);
+    struct source source =
+        preparation->yaml == NULL ? source_files(NULL) : source_files_but_yaml(preparation->yaml);
     preparation->config = config_load(&source, preparation->choice->file, preparation->problems);
     return COMMAND_FINE;
 }
@@ -80,7 +81,7 @@ static enum command_exit inspect(struct preparation *preparation)
         return system_failure(preparation, "out of memory");
     }
     if (problem_count(preparation->problems) > 0 || preparation->config == NULL) {
-        problem_list_print(preparation->problems, stderr);
+        problem_list_print(preparation->problems, preparation->complaints);
         return COMMAND_BAD_INPUT;
     }
     return COMMAND_FINE;
@@ -103,19 +104,33 @@ static enum command_exit judge(struct preparation *preparation)
                                         : system_failure(preparation, "out of memory");
 }
 
-enum command_exit preparation_make(struct preparation *preparation, struct choice *choice,
-                                   bool is_rehearsal)
+static enum command_exit make(struct preparation *preparation, struct choice *choice,
+                              bool is_rehearsal)
 {
-    *preparation = (struct preparation){.choice = choice};
-    if (!choice_settle(choice)) {
-        return COMMAND_BAD_INPUT;
-    }
+    preparation->choice = choice;
     preparation->arguments = choice->arguments;
     enum command_exit status = load(preparation, is_rehearsal);
     if (status == COMMAND_FINE) {
         status = inspect(preparation);
     }
     return status == COMMAND_FINE ? judge(preparation) : status;
+}
+
+enum command_exit preparation_make(struct preparation *preparation, struct choice *choice,
+                                   bool is_rehearsal)
+{
+    *preparation = (struct preparation){.complaints = stderr};
+    return choice_settle(choice) ? make(preparation, choice, is_rehearsal) : COMMAND_BAD_INPUT;
+}
+
+enum command_exit preparation_repeat(struct preparation *preparation, struct choice *choice,
+                                     const struct bundle *yaml, FILE *complaints)
+{
+    *preparation = (struct preparation){.complaints = complaints, .yaml = yaml};
+    enum command_exit status = make(preparation, choice, false);
+    preparation->complaints = NULL; /* both are the caller's, and may go now */
+    preparation->yaml = NULL;
+    return status;
 }
 
 void preparation_fini(struct preparation *preparation)

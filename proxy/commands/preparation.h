@@ -11,6 +11,8 @@
  */
 #pragma once
 
+#include <stdio.h>
+
 #include "config/bundle.h"
 #include "config/enforcement.h"
 #include "config/problem.h"
@@ -22,6 +24,8 @@
 
 struct preparation {
     const struct choice *choice;
+    FILE *complaints;           /* where mistakes are told */
+    const struct bundle *yaml;  /* the YAML files, if they are not to be read anew; borrowed */
     struct arguments arguments; /* the choice's, completed */
     char admin[INSTANCE_PATH_BYTES];
     struct local_ca_files local;
@@ -39,4 +43,9 @@ struct preparation {
  * preparation_fini is due in any case. */
 enum command_exit preparation_make(struct preparation *preparation, struct choice *choice,
                                    bool is_rehearsal);
+
+/* The same again for a choice that was settled, with `yaml` instead of the YAML files (NULL: they
+ * are read), and mistakes told on `complaints`. */
+enum command_exit preparation_repeat(struct preparation *preparation, struct choice *choice,
+                                     const struct bundle *yaml, FILE *complaints);
 void preparation_fini(struct preparation *preparation);

@@ -46,11 +46,14 @@ struct server_codec_calls {
     void (*drain)(struct server_codec *codec);
     /* Closes now; exchanges that run end with `fault`. */
     void (*close)(struct server_codec *codec, enum fault_code fault);
+    /* The conn is held to other settings from its next exchange on; what was agreed with the client
+     * when it opened stays. */
+    void (*retune)(struct server_codec *codec, const struct server_settings *settings);
 };
 
 struct server_codec_start {
     struct loop *loop;
-    const struct server_settings *settings; /* must outlive the conn */
+    const struct server_settings *settings; /* must outlive the conn, or its retuning */
     struct exchange_source source;
     slice scheme; /* a literal: what the client used with us */
     /* The conn is over; called once, from the loop or from inside an abandon. `fault` is for a conn

@@ -7,6 +7,11 @@ void receiver_init(struct receiver *receiver, struct buffer_pool *pool,
     *receiver = (struct receiver){.pool = pool, .limits = limits};
 }
 
+void receiver_retune(struct receiver *receiver, const struct message_limits *limits)
+{
+    receiver->limits = limits;
+}
+
 void receiver_fini(struct receiver *receiver)
 {
     buffer_clear(&receiver->in, receiver->pool);

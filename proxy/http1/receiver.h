@@ -40,6 +40,9 @@ void receiver_init(struct receiver *receiver, struct buffer_pool *pool,
                    const struct message_limits *limits);
 void receiver_fini(struct receiver *receiver);
 
+/* Other limits for the heads and bodies that begin from now on. */
+void receiver_retune(struct receiver *receiver, const struct message_limits *limits);
+
 static inline bool receiver_is_empty(const struct receiver *receiver)
 {
     return buffer_is_empty(&receiver->in);

@@ -146,9 +146,18 @@ static void drain(struct server_codec *codec)
     }
 }
 
+/* A body that is being decoded keeps the limits that it began with: they are its exchange's. */
+static void retune(struct server_codec *codec, const struct server_settings *settings)
+{
+    struct http1_server *server = server_of_codec(codec);
+    server->start.settings = settings;
+    receiver_retune(&server->receiver, &settings->limits);
+}
+
 static const struct server_codec_calls codec_calls = {
     .drain = drain,
     .close = close_now,
+    .retune = retune,
 };
 
 /* ---- deadlines: a function of the state ---- */

@@ -670,6 +670,12 @@ enum status framer_init(struct framer *framer, struct stream *stream,
     return STATUS_OK;
 }
 
+void framer_retune(struct framer *framer, const struct message_limits *limits)
+{
+    framer->limits = limits;
+    framer->block.limits = limits;
+}
+
 struct stream *framer_take_stream(struct framer *framer)
 {
     struct stream *stream = framer->stream;

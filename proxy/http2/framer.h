@@ -102,6 +102,9 @@ struct framer_start {
 MUST_CHECK enum status framer_init(struct framer *framer, struct stream *stream,
                                    const struct framer_start *start);
 
+/* Other limits for what is received from now on. */
+void framer_retune(struct framer *framer, const struct message_limits *limits);
+
 /* Gives up the stream, which the caller ends; nothing is read or sent any more, and no call comes.
  */
 struct stream *framer_take_stream(struct framer *framer);

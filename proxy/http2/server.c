@@ -99,9 +99,18 @@ static void drain(struct server_codec *codec)
     http2_server_drain(server_of_codec(codec));
 }
 
+/* What our SETTINGS have told the client is not taken back. */
+static void retune(struct server_codec *codec, const struct server_settings *settings)
+{
+    struct http2_server *server = server_of_codec(codec);
+    server->start.settings = settings;
+    framer_retune(&server->framer, &settings->limits);
+}
+
 static const struct server_codec_calls codec_calls = {
     .drain = drain,
     .close = close_now,
+    .retune = retune,
 };
 
 static void on_pong(struct framer *framer)

@@ -40,8 +40,8 @@ static void on_ready(void *self, unsigned events)
     }
 }
 
-enum status listener_open(struct listener *listener, struct loop *loop, int descriptor,
-                          const struct listener_events *events, void *self)
+void listener_init(struct listener *listener, struct loop *loop, int descriptor,
+                   const struct listener_events *events, void *self)
 {
     *listener = (struct listener){
         .loop = loop,
@@ -50,6 +50,12 @@ enum status listener_open(struct listener *listener, struct loop *loop, int desc
         .self = self,
         .is_paused = true,
     };
+}
+
+enum status listener_open(struct listener *listener, struct loop *loop, int descriptor,
+                          const struct listener_events *events, void *self)
+{
+    listener_init(listener, loop, descriptor, events, self);
     listener_resume(listener);
     return listener->is_paused ? STATUS_NOMEM : STATUS_OK;
 }

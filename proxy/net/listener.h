@@ -31,6 +31,11 @@ struct listener {
     bool is_paused;
 };
 
+/* A listener that is paused: it accepts when it is resumed. */
+void listener_init(struct listener *listener, struct loop *loop, int descriptor,
+                   const struct listener_events *events, void *self);
+
+/* The same, resumed. */
 MUST_CHECK enum status listener_open(struct listener *listener, struct loop *loop, int descriptor,
                                      const struct listener_events *events, void *self);
 

@@ -11,17 +11,15 @@ void announcement_start(const struct master_start *start, const struct foundatio
         LOG_EVENT(foundation->log, LOG_WARN, "privileges_kept",
                   log_text("reason", "root without CAP_SETUID and CAP_SETGID"));
     }
-    if (start->config->enforcement.mode == CONFIG_MODE_REPORT) {
+    if (start->plan->config->enforcement.mode == CONFIG_MODE_REPORT) {
         LOG_EVENT(foundation->log, LOG_WARN, "report_mode",
-                  log_number("violations", (int64_t)start->violations),
+                  log_number("violations", (int64_t)start->plan->violations),
                   log_text("effect", "violations are reported and not refused"));
     }
-    for (size_t i = 0; i < start->notice_count; i++) {
-        LOG_EVENT(foundation->log, LOG_WARN, "notice", log_text("text", start->notices[i]));
+    for (size_t i = 0; i < start->plan->notice_count; i++) {
+        LOG_EVENT(foundation->log, LOG_WARN, "notice", log_text("text", start->plan->notices[i]));
     }
-    if (start->tell != NULL) {
-        start->tell(start->self, foundation->log);
-    }
+    start->planner.tell(start->planner.self, start->plan, foundation->log);
 }
 
 void announcement_ready(const struct master_start *start, const struct foundation *foundation)
@@ -31,12 +29,12 @@ void announcement_ready(const struct master_start *start, const struct foundatio
                   log_text("listener", listen_sockets_name(foundation->sockets, i)),
                   log_text("address", listen_sockets_address(foundation->sockets, i)));
     }
-    bool is_report = start->config->enforcement.mode == CONFIG_MODE_REPORT;
+    bool is_report = start->plan->config->enforcement.mode == CONFIG_MODE_REPORT;
     LOG_EVENT(foundation->log, LOG_INFO, "ready", log_text("version", SALLYPORT_VERSION),
               log_number("pid", getpid()), log_number("workers", (int64_t)foundation->worker_count),
               log_text("mode", is_report ? "report" : "strict"),
-              log_number("hops", (int64_t)start->hops),
-              log_number("violations", (int64_t)start->violations),
-              log_number("waived", (int64_t)start->waived),
+              log_number("hops", (int64_t)start->plan->hops),
+              log_number("violations", (int64_t)start->plan->violations),
+              log_number("waived", (int64_t)start->plan->waived),
               log_number("start_ms", (int64_t)((clock_monotonic_us() - start->begun_us) / 1000U)));
 }

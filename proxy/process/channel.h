@@ -34,13 +34,13 @@ enum {
 /* clang-format off */
 /*    kind         from     descriptors          payload                        meaning */
 #define CHANNEL_TABLE(X)                                                                               \
-    X(BUNDLE,      MASTER, 1, 1,                       0, CHANNEL_PAYLOAD_MAX) /* sealed file of the config; payload: its name */ \
+    X(BUNDLE,      MASTER, 1, 1,                       0, CHANNEL_PAYLOAD_MAX) /* sealed file of the config; payload: its name; number: its generation */ \
     X(LISTENERS,   MASTER, 1, CHANNEL_DESCRIPTORS_MAX, 0, 0)    /* listening sockets, after those before */ \
     X(KEYS,        MASTER, 1, 1,                       0, 0)    /* to a worker: its end to the keyholder */ \
     X(WORKER,      MASTER, 1, 1,                       0, CHANNEL_PAYLOAD_MAX) /* to the keyholder: a worker's end; payload: u32 key ids */ \
     X(START,       MASTER, 0, 0,                       0, 0)    /* all was sent: open, and say READY */ \
     X(DRAIN,       MASTER, 0, 0,                       0, 0)    /* accept no more, end, say DRAINED */ \
-    X(STAPLE,      MASTER, 1, 1,                       0, 0)    /* sealed OCSP response; number: certificate */ \
+    X(STAPLE,      MASTER, 1, 1,                       0, 0)    /* sealed OCSP response; number: id of the certificate's key */ \
     X(LOG,         MASTER, 1, 1,                       0, 0)    /* the log file, opened again */ \
     X(ASK,         MASTER, 1, 1,                       0, 2048) /* to a fetcher: sealed OCSP request; payload: URL */ \
     X(READY,       CHILD,  0, 0,                       0, 0)    /* number: its sandbox (sandbox.h) */ \
@@ -48,7 +48,13 @@ enum {
     X(DRAINED,     CHILD,  0, 0,                       0, 0)    \
     X(NEED_KEYS,   CHILD,  0, 0,                       0, 0)    /* number: which channel to the keyholder ended */ \
     X(ANSWER,      CHILD,  1, 1,                       0, 0)    /* a fetcher's sealed response */ \
-    X(KEYRING,     MASTER, 1, 1,                       0, 0)    /* to a gossip process: its sealed keyring */
+    X(KEYRING,     MASTER, 1, 1,                       0, 0)    /* to a gossip process: its sealed keyring */ \
+    X(PREPARE,     MASTER, 0, 0,                       0, 0)    /* number: build this generation, from what was sent, and say PREPARED */ \
+    X(COMMIT,      MASTER, 0, 0,                       0, 0)    /* number: put it to work */ \
+    X(ROLLBACK,    MASTER, 0, 0,                       0, 0)    /* number: forget it */ \
+    X(RELEASE,     MASTER, 0, 0,                       0, 0)    /* number: to the keyholder: nobody needs its keys any more */ \
+    X(PREPARED,    CHILD,  0, 0,                       0, 0)    /* number: which generation */ \
+    X(RELEASED,    CHILD,  0, 0,                       0, 0)    /* number: a former generation is gone from here */
 /* clang-format on */
 
 #define CHANNEL_ENUM(kind, from, fewest, most, shortest, longest) CHANNEL_##kind,

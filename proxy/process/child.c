@@ -30,6 +30,13 @@ void child_init(struct child *child, struct loop *loop, const char *role, size_t
     (void)snprintf(child->title, sizeof(child->title), ROLE_PREFIX "%s", role);
 }
 
+void child_renumber(struct child *child, const char *role, size_t index)
+{
+    child->index = index;
+    (void)snprintf(child->role, sizeof(child->role), "%.12s %zu", role, index + 1);
+    (void)snprintf(child->title, sizeof(child->title), ROLE_PREFIX "%s", child->role);
+}
+
 static void close_channel(struct child *child)
 {
     if (child->channel >= 0) {
@@ -102,6 +109,8 @@ enum status child_start(struct child *child, struct spawn_order *order)
     child->state = CHILD_STARTING;
     child->keys_given = 0;
     child->sandbox = (struct sandbox_facts){.has_seccomp = false};
+    child->asked = 0;
+    child->prepared = 0;
     child->started_ms = loop_now_ms(child->loop);
     return STATUS_OK;
 }

@@ -45,6 +45,8 @@ struct child {
     int channel;                  /* -1: none */
     uint32_t keys_given;          /* channels to the keyholder, since its start (workers only) */
     struct sandbox_facts sandbox; /* as it said itself, with READY */
+    uint32_t asked;               /* to prepare this generation; 0: none */
+    uint32_t prepared;            /* it says that it has */
     uint64_t restarts;
     unsigned failures; /* in a row */
     uint64_t started_ms;
@@ -57,6 +59,9 @@ struct child {
 /* `role` is copied. */
 void child_init(struct child *child, struct loop *loop, const char *role, size_t index,
                 const struct child_events *events);
+
+/* Its index has changed, with its role: for its next start. */
+void child_renumber(struct child *child, const char *role, size_t index);
 
 /* Starts the process. `order` says all but title and channel. */
 MUST_CHECK enum status child_start(struct child *child, struct spawn_order *order);

@@ -13,7 +13,7 @@
 enum { WORKERS_MAX = 512 };
 
 /* A configuration of gossip alone has nothing for workers to do. */
-static size_t count_workers(const struct config *config)
+size_t foundation_count_workers(const struct config *config)
 {
     if (config->listener_count == 0) {
         return 0;
@@ -77,7 +77,7 @@ enum status foundation_open(struct foundation *foundation, const struct config *
     *foundation = (struct foundation){.config = config,
                                       .log_descriptor = -1,
                                       .snapshot = {-1, -1},
-                                      .worker_count = count_workers(config)};
+                                      .worker_count = foundation_count_workers(config)};
     raise_descriptor_limit();
     foundation->loop = loop_new();
     if (foundation->loop == NULL) {
@@ -89,7 +89,7 @@ enum status foundation_open(struct foundation *foundation, const struct config *
         status = accounts_choose(&foundation->accounts, config->user, error);
     }
     if (status == STATUS_OK) {
-        status = snapshot_open(&foundation->snapshot, config, overlay, error);
+        status = snapshot_open(&foundation->snapshot, config, overlay, NULL, error);
     }
     return status;
 }
@@ -97,7 +97,7 @@ enum status foundation_open(struct foundation *foundation, const struct config *
 enum status foundation_listen(struct foundation *foundation, struct process_error *error)
 {
     enum status status = listen_sockets_open(&foundation->sockets, foundation->config,
-                                             foundation->worker_count, error);
+                                             foundation->worker_count, NULL, error);
     if (status != STATUS_OK) {
         return status;
     }

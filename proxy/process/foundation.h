@@ -41,6 +41,9 @@ MUST_CHECK enum status foundation_open(struct foundation *foundation, const stru
 MUST_CHECK enum status foundation_listen(struct foundation *foundation,
                                          struct process_error *error);
 
+/* How many a configuration asks for. */
+size_t foundation_count_workers(const struct config *config);
+
 /* The master's own sockets; workers have theirs. */
 void foundation_stop_listening(struct foundation *foundation);
 

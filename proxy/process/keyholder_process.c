@@ -13,6 +13,7 @@
 #include "crypto/secret.h"
 #include "crypto/wiped_memory.h"
 #include "proxy/process/channel.h"
+#include "proxy/process/generation_number.h"
 #include "proxy/process/memory_file.h"
 #include "proxy/process/role.h"
 #include "proxy/process/sandbox.h"
@@ -22,7 +23,10 @@
 struct keyholder_process {
     struct keyholder *keyholder;
     struct secret ticket_secret;
+    uint32_t taken;     /* the generation whose keys came last */
+    size_t taken_count; /* how many */
     uint8_t packet[CHANNEL_PACKET_MAX];
+    bool is_open; /* START has come */
     bool is_over;
 };
 
@@ -48,13 +52,14 @@ static bool add_password(struct secret *password, const struct bundle *bundle, s
 }
 
 static bool add_key(struct keyholder_process *process, const struct bundle *bundle,
-                    const struct bundle_entry *entry, size_t index)
+                    const struct bundle_entry *entry, uint32_t base, size_t index)
 {
     struct secret password = {0};
     struct crypto_error error = {{0}};
-    bool is_added = add_password(&password, bundle, index) &&
-                    keyholder_add_key(process->keyholder, (uint32_t)index, entry->bytes, entry->len,
-                                      secret_len(&password) > 0 ? &password : NULL, &error);
+    bool is_added =
+        add_password(&password, bundle, index) &&
+        keyholder_add_key(process->keyholder, base + (uint32_t)index, entry->bytes, entry->len,
+                          secret_len(&password) > 0 ? &password : NULL, &error);
     secret_fini(&password);
     if (!is_added) {
         tell_failure((uint32_t)index, error.text[0] == '\0' ? "out of memory" : error.text);
@@ -62,18 +67,24 @@ static bool add_key(struct keyholder_process *process, const struct bundle *bund
     return is_added;
 }
 
-static bool add_keys(struct keyholder_process *process, const struct bundle *bundle)
+/* Keys of a generation stand beside those of the others. */
+static bool add_keys(struct keyholder_process *process, const struct bundle *bundle,
+                     uint32_t generation)
 {
+    uint32_t base = generation_key_base(generation);
+    process->taken_count = 0;
     for (size_t i = 0; i < bundle_count(bundle); i++) {
         const struct bundle_entry *entry = bundle_at(bundle, i);
         if (strncmp(entry->name, SNAPSHOT_KEY, strlen(SNAPSHOT_KEY)) != 0) {
             continue;
         }
         size_t index = strtoul(entry->name + strlen(SNAPSHOT_KEY), NULL, 10);
-        if (!add_key(process, bundle, entry, index)) {
+        if (index >= KEYHOLDER_KEYS_MAX || !add_key(process, bundle, entry, base, index)) {
             return false;
         }
+        process->taken_count = index + 1 > process->taken_count ? index + 1 : process->taken_count;
     }
+    process->taken = generation;
     return true;
 }
 
@@ -94,21 +105,47 @@ static bool open_keyholder(struct keyholder_process *process, const struct bundl
         tell_failure(UINT32_MAX, error.text);
         return false;
     }
-    return add_keys(process, bundle);
+    return true;
 }
 
-static bool take_keys(struct keyholder_process *process, int descriptor)
+/* The first one brings the ticket secret, which stays. */
+static bool take_keys(struct keyholder_process *process, const struct channel_message *message)
 {
     struct memory_file file;
-    if (memory_file_map(&file, descriptor, BUNDLE_BYTES_MAX) != STATUS_OK) {
+    if (memory_file_map(&file, message->descriptors[0], BUNDLE_BYTES_MAX) != STATUS_OK) {
         tell_failure(UINT32_MAX, "the master's keys cannot be mapped");
         return false;
     }
     struct bundle *bundle = bundle_parse(file.bytes, file.len);
     memory_file_unmap(&file);
-    bool is_open = bundle != NULL && open_keyholder(process, bundle);
+    bool is_taken = bundle != NULL &&
+                    (process->keyholder != NULL || open_keyholder(process, bundle)) &&
+                    add_keys(process, bundle, message->number);
     snapshot_wipe_bundle(bundle);
-    return is_open;
+    return is_taken;
+}
+
+/* ---- generations ---- */
+
+static void release(struct keyholder_process *process, uint32_t generation)
+{
+    keyholder_remove_keys(process->keyholder, generation_key_base(generation), KEYHOLDER_KEYS_MAX);
+}
+
+/* The master knows already why a bundle was not taken. */
+static void prepare(struct keyholder_process *process, const struct channel_message *message)
+{
+    struct crypto_error error = {{0}};
+    if (message->number != process->taken) {
+        return;
+    }
+    if (!keyholder_grant(process->keyholder, generation_key_base(message->number),
+                         process->taken_count, &error)) {
+        tell_failure(UINT32_MAX, error.text);
+        return;
+    }
+    (void)!channel_send(SPAWN_CHANNEL, &(struct channel_message){.kind = CHANNEL_PREPARED,
+                                                                 .number = message->number});
 }
 
 /* ---- the master ---- */
@@ -152,16 +189,26 @@ static bool enter_sandbox(void)
 
 static bool act(struct keyholder_process *process, const struct channel_message *message)
 {
-    if (message->kind == CHANNEL_BUNDLE && process->keyholder == NULL) {
-        bool is_taken = take_keys(process, message->descriptors[0]);
+    if (message->kind == CHANNEL_BUNDLE) {
+        bool is_taken = take_keys(process, message);
         close_descriptors(message);
-        return is_taken;
+        return is_taken || process->is_open; /* at the start it is fatal */
     }
     if (message->kind == CHANNEL_WORKER && process->keyholder != NULL) {
         return take_worker(process, message);
     }
     close_descriptors(message);
-    return message->kind != CHANNEL_START || enter_sandbox();
+    if (message->kind == CHANNEL_START) {
+        process->is_open = true;
+        return enter_sandbox();
+    }
+    if (process->keyholder != NULL && message->kind == CHANNEL_PREPARE) {
+        prepare(process, message);
+    } else if (process->keyholder != NULL &&
+               (message->kind == CHANNEL_RELEASE || message->kind == CHANNEL_ROLLBACK)) {
+        release(process, message->number);
+    }
+    return true;
 }
 
 /* Reads all that is there. False: over. */

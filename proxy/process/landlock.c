@@ -59,12 +59,12 @@ static size_t request_bytes(unsigned version)
     return known * sizeof(uint64_t);
 }
 
-static int open_ruleset(unsigned version)
+static int open_ruleset(unsigned version, const struct landlock_wish *wish)
 {
     size_t last = sizeof(FILE_RIGHTS) / sizeof(FILE_RIGHTS[0]) - 1;
     const struct ruleset_request request = {
         .files = FILE_RIGHTS[version < last ? version : last],
-        .net = ALL_NET,
+        .net = wish->connects_anywhere ? BIND_TCP : ALL_NET,
         .scopes = ALL_SCOPES,
     };
     return (int)syscall(SYS_landlock_create_ruleset, &request, request_bytes(version), 0);
@@ -108,7 +108,8 @@ static bool add_ports(int ruleset, const struct landlock_wish *wish)
     if (wish->binds_any_port && !add_port(ruleset, BIND_TCP, 0)) {
         return false;
     }
-    for (unsigned port = 1; wish->connect_ports != NULL && port <= UINT16_MAX; port++) {
+    for (unsigned port = 1;
+         wish->connect_ports != NULL && port <= UINT16_MAX && !wish->connects_anywhere; port++) {
         if (port_set_has(wish->connect_ports, (uint16_t)port) &&
             !add_port(ruleset, CONNECT_TCP, port)) {
             return false;
@@ -120,7 +121,7 @@ static bool add_ports(int ruleset, const struct landlock_wish *wish)
 unsigned landlock_enter(const struct landlock_wish *wish)
 {
     unsigned version = landlock_version();
-    int ruleset = version == 0 ? -1 : open_ruleset(version);
+    int ruleset = version == 0 ? -1 : open_ruleset(version, wish);
     if (ruleset < 0) {
         return 0;
     }

@@ -27,6 +27,7 @@ struct landlock_wish {
     const char *const *paths;
     const char *const *more_paths;
     const struct port_set *connect_ports; /* of TCP; NULL: none */
+    bool connects_anywhere;               /* TCP to any port, whatever connect_ports says */
     bool binds_any_port;                  /* TCP to a port that the kernel chooses; never others */
 };
 

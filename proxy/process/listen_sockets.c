@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "config/address.h"
 #include "proxy/admin/local_socket.h"
 #include "proxy/net/stream.h"
 
@@ -17,10 +19,15 @@
  * (0660 would shut out a front proxy that is not in our group). The folder's mode limits it. */
 enum { LISTENER_PATH_MODE = 0666 };
 
+enum { PATH_BYTES = 160 };
+
 struct listen_address {
     char name[64];
-    char text[160];
-    const char *unlink_path; /* in text; NULL: TCP */
+    char text[PATH_BYTES];
+    const char *unlink_path; /* in text; NULL: TCP, or the path is another's to remove */
+    struct config_address asked;
+    char asked_path[PATH_BYTES]; /* asked.path */
+    size_t former;               /* its index there; SIZE_MAX: opened anew */
 };
 
 struct listen_sockets {
@@ -143,11 +150,25 @@ static int *slot_of(struct listen_sockets *sockets, size_t worker, size_t index)
     return &sockets->descriptors[worker * sockets->count + index];
 }
 
+static bool has_port(const struct listen_sockets *sockets, uint16_t port)
+{
+    for (size_t i = 0; sockets != NULL && i < sockets->count; i++) {
+        const struct config_address *asked = &sockets->addresses[i].asked;
+        if (asked->kind != CONFIG_ADDRESS_UNIX && asked->port == port && port != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Where we listen on the port already, at another address, the probe would find ourselves; and
+ * nobody else can share the port with us there. */
 static enum status open_tcp(struct listen_sockets *sockets, size_t index,
-                            const struct config_address *address)
+                            const struct config_address *address,
+                            const struct listen_sockets *former)
 {
     struct bind_address to = to_bind_address(address);
-    if (probe(&to) != STATUS_OK) {
+    if (!has_port(former, address->port) && probe(&to) != STATUS_OK) {
         return STATUS_SYS;
     }
     format_address(&to, sockets->addresses[index].text, sizeof(sockets->addresses[index].text));
@@ -201,14 +222,75 @@ static const char *reason(int number)
     }
 }
 
+/* ---- what another one has already ---- */
+
+/* The config does not live as long as its sockets do. */
+static void keep_asked(struct listen_address *named, const struct config_address *address)
+{
+    named->asked = *address;
+    named->asked.text = NULL;
+    named->asked.place = (struct place){0};
+    (void)snprintf(named->asked_path, sizeof(named->asked_path), "%s",
+                   address->path == NULL ? "" : address->path);
+    named->asked.path = named->asked_path;
+    named->former = SIZE_MAX;
+}
+
+static size_t find_former(const struct listen_sockets *former, const struct config_address *address)
+{
+    for (size_t i = 0; former != NULL && i < former->count; i++) {
+        if (address_is_same(&former->addresses[i].asked, address)) {
+            return i;
+        }
+    }
+    return SIZE_MAX;
+}
+
+static size_t copies_of(const struct listen_sockets *sockets, size_t index)
+{
+    return sockets->addresses[index].asked.kind == CONFIG_ADDRESS_UNIX ? 1 : sockets->workers;
+}
+
+static enum status share(struct listen_sockets *sockets, size_t index,
+                         const struct listen_sockets *former, size_t other)
+{
+    struct listen_address *named = &sockets->addresses[index];
+    memcpy(named->text, former->addresses[other].text, sizeof(named->text));
+    named->former = other;
+    size_t copies = copies_of(sockets, index);
+    for (size_t worker = 0; worker < sockets->workers; worker++) {
+        int *slot = slot_of(sockets, worker, index);
+        *slot = worker < copies
+                    ? fcntl(former->descriptors[worker * former->count + other], F_DUPFD_CLOEXEC, 0)
+                    : *slot_of(sockets, 0, index);
+        if (*slot < 0) {
+            return STATUS_SYS;
+        }
+    }
+    return STATUS_OK;
+}
+
+static enum status open_or_share(struct listen_sockets *sockets, size_t index,
+                                 const struct config_address *address,
+                                 const struct listen_sockets *former)
+{
+    size_t other = find_former(former, address);
+    if (other != SIZE_MAX) {
+        return share(sockets, index, former, other);
+    }
+    return address->kind == CONFIG_ADDRESS_UNIX ? open_unix(sockets, index, address)
+                                                : open_tcp(sockets, index, address, former);
+}
+
 static enum status open_address(struct listen_sockets *sockets, size_t index,
                                 const struct config_listener *listener,
-                                const struct config_address *address, struct process_error *error)
+                                const struct config_address *address,
+                                const struct listen_sockets *former, struct process_error *error)
 {
-    (void)snprintf(sockets->addresses[index].name, sizeof(sockets->addresses[index].name), "%s",
-                   listener->name);
-    enum status status = address->kind == CONFIG_ADDRESS_UNIX ? open_unix(sockets, index, address)
-                                                              : open_tcp(sockets, index, address);
+    struct listen_address *named = &sockets->addresses[index];
+    (void)snprintf(named->name, sizeof(named->name), "%s", listener->name);
+    keep_asked(named, address);
+    enum status status = open_or_share(sockets, index, address, former);
     if (status == STATUS_OK) {
         return STATUS_OK;
     }
@@ -225,14 +307,14 @@ static enum status open_address(struct listen_sockets *sockets, size_t index,
 }
 
 static enum status open_all(struct listen_sockets *sockets, const struct config *config,
-                            struct process_error *error)
+                            const struct listen_sockets *former, struct process_error *error)
 {
     size_t index = 0;
     for (size_t i = 0; i < config->listener_count; i++) {
         const struct config_listener *listener = &config->listeners[i];
         for (size_t j = 0; j < listener->address_count; j++) {
             enum status status =
-                open_address(sockets, index++, listener, &listener->addresses[j], error);
+                open_address(sockets, index++, listener, &listener->addresses[j], former, error);
             if (status != STATUS_OK) {
                 return status;
             }
@@ -273,7 +355,8 @@ static struct listen_sockets *listen_sockets_new(size_t count, size_t workers)
 }
 
 enum status listen_sockets_open(struct listen_sockets **out, const struct config *config,
-                                size_t workers, struct process_error *error)
+                                size_t workers, const struct listen_sockets *former,
+                                struct process_error *error)
 {
     struct listen_sockets *sockets = listen_sockets_new(count_addresses(config), workers);
     if (sockets == NULL) {
@@ -281,7 +364,7 @@ enum status listen_sockets_open(struct listen_sockets **out, const struct config
         return STATUS_NOMEM;
     }
     sockets->dead_peer_ms = config->timeouts.dead_peer_ms;
-    enum status status = open_all(sockets, config, error);
+    enum status status = open_all(sockets, config, former, error);
     if (status != STATUS_OK) {
         listen_sockets_close(sockets);
         return status;
@@ -296,21 +379,46 @@ void listen_sockets_close(struct listen_sockets *sockets)
         return;
     }
     for (size_t i = 0; i < sockets->count; i++) {
-        bool is_path = sockets->addresses[i].unlink_path != NULL;
-        size_t copies = is_path ? 1 : sockets->workers;
+        size_t copies = copies_of(sockets, i);
         for (size_t worker = 0; worker < copies; worker++) {
             int descriptor = *slot_of(sockets, worker, i);
             if (descriptor >= 0) {
                 (void)close(descriptor);
             }
         }
-        if (is_path) {
+        if (sockets->addresses[i].unlink_path != NULL) {
             (void)unlink(sockets->addresses[i].unlink_path);
         }
     }
     free(sockets->addresses);
     free(sockets->descriptors);
     free(sockets);
+}
+
+void listen_sockets_succeed(struct listen_sockets *sockets, struct listen_sockets *former)
+{
+    for (size_t i = 0; i < sockets->count; i++) {
+        struct listen_address *named = &sockets->addresses[i];
+        if (named->former == SIZE_MAX) {
+            continue;
+        }
+        struct listen_address *other = &former->addresses[named->former];
+        if (other->unlink_path != NULL) {
+            other->unlink_path = NULL;
+            named->unlink_path = named->text + strlen("unix:");
+        }
+        named->former = SIZE_MAX;
+        bool is_tcp = named->asked.kind != CONFIG_ADDRESS_UNIX;
+        for (size_t worker = 0; is_tcp && worker < sockets->workers; worker++) {
+            stream_set_tcp_options(*slot_of(sockets, worker, i), sockets->dead_peer_ms);
+        }
+    }
+    listen_sockets_close(former);
+}
+
+bool listen_sockets_is_new(const struct listen_sockets *sockets, size_t index)
+{
+    return sockets->addresses[index].former == SIZE_MAX;
 }
 
 size_t listen_sockets_count(const struct listen_sockets *sockets)

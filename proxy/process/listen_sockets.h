@@ -23,13 +23,22 @@
 
 struct listen_sockets;
 
-/* SYS: nothing stays open and `error` names the listener, its place and the reason. The config is
+/* Addresses that `former` listens on already (NULL: none) are not opened anew but shared with it.
+ * SYS: nothing stays open and `error` names the listener, its place and the reason. The config is
  * borrowed for the call. */
 MUST_CHECK enum status listen_sockets_open(struct listen_sockets **out, const struct config *config,
-                                           size_t workers, struct process_error *error);
+                                           size_t workers, const struct listen_sockets *former,
+                                           struct process_error *error);
 
-/* Closes what is open and removes the unix paths. NULL is fine. */
+/* These take the place of `former`, which is closed: what both have stays open, and unix paths that
+ * both have stay. */
+void listen_sockets_succeed(struct listen_sockets *sockets, struct listen_sockets *former);
+
+/* Closes what is open and removes the unix paths that are not another's. NULL is fine. */
 void listen_sockets_close(struct listen_sockets *sockets);
+
+/* It was opened by listen_sockets_open, not shared, and has not succeeded anybody yet. */
+bool listen_sockets_is_new(const struct listen_sockets *sockets, size_t index);
 
 size_t listen_sockets_count(const struct listen_sockets *sockets);
 

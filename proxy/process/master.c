@@ -16,40 +16,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proxy/admin/server.h"
 #include "proxy/process/announcement.h"
-#include "proxy/process/expiry_watch.h"
-#include "proxy/process/foundation.h"
+#include "proxy/process/master_state.h"
+#include "proxy/process/reload.h"
 #include "proxy/process/report.h"
 #include "proxy/process/role.h"
-#include "proxy/process/roster.h"
-#include "proxy/process/service_manager.h"
-#include "proxy/process/sidecars.h"
-#include "proxy/process/staples.h"
+#include "proxy/process/roster_reload.h"
 
 enum {
     DRAIN_GRACE_MS = 2000, /* after the workers' own deadline */
     STOP_GRACE_MS = 1000,
     SENTENCE_BYTES = 1200,
-};
-
-enum master_state { MASTER_STARTING, MASTER_RUNNING, MASTER_DRAINING, MASTER_STOPPING };
-
-struct master {
-    const struct master_start *start;
-    const struct config *config;
-    struct process_error *error;
-    enum master_exit exit;
-    enum master_state state;
-    struct foundation foundation;
-    struct service_manager manager;
-    struct admin_server *admin;
-    struct roster roster;
-    struct sidecars *sidecars; /* NULL: the configuration has no gossip */
-    struct staples *staples;   /* NULL: no certificate wants one */
-    struct expiry_watch *expiry;
-    struct deadline deadline; /* of draining or stopping */
-    const char *sandbox_told; /* what of the sandbox the log says is missing; NULL: nothing */
 };
 
 static struct log *log_of(const struct master *master)
@@ -83,6 +60,7 @@ static void begin_stop(struct master *master)
     if (master->state == MASTER_STOPPING) {
         return;
     }
+    reload_close(master);
     master->state = MASTER_STOPPING;
     service_manager_tell_stopping(&master->manager);
     LOG_EVENT(log_of(master), LOG_INFO, "stopping", log_number("pid", getpid()));
@@ -106,7 +84,8 @@ static void begin_drain(struct master *master)
     if (is_ending(master)) {
         return;
     }
-    uint64_t drain_ms = master->config->timeouts.drain_ms;
+    reload_close(master);
+    uint64_t drain_ms = master->plan->config->timeouts.drain_ms;
     master->state = MASTER_DRAINING;
     service_manager_tell_stopping(&master->manager);
     LOG_EVENT(log_of(master), LOG_INFO, "draining", log_number("deadline_ms", (int64_t)drain_ms));
@@ -136,6 +115,7 @@ static void note_ready(struct master *master)
         master->state = MASTER_RUNNING;
         announcement_ready(master->start, &master->foundation);
         service_manager_tell_ready(&master->manager);
+        reload_open(master);
     }
 }
 
@@ -150,7 +130,7 @@ static bool is_worker(const struct master *master, const struct child *child)
 static void format_failure(const struct master *master, const struct child *child,
                            const struct channel_message *message, char *sentence)
 {
-    const struct config *config = master->config;
+    const struct config *config = reload_config_of(master, child);
     if (child != &master->roster.keyholder || message->number >= config->certificate_count) {
         (void)snprintf(sentence, SENTENCE_BYTES, "%.*s", SLICE_FORMAT(message->payload));
         return;
@@ -171,7 +151,9 @@ static void on_failed(struct master *master, const struct child *child,
               log_text("reason", sentence));
     if (master->state == MASTER_STARTING) {
         fail_start(master, sentence);
+        return;
     }
+    reload_on_failed(master, child, sentence);
 }
 
 /* Once, not for each child: they all run on the same kernel. */
@@ -203,6 +185,10 @@ static void on_message(void *self, struct child *child, const struct channel_mes
         on_failed(master, child, message);
     } else if (message->kind == CHANNEL_NEED_KEYS && is_worker(master, child)) {
         roster_renew_keys(&master->roster, child, message->number);
+    } else if (message->kind == CHANNEL_PREPARED) {
+        reload_on_prepared(master, child, message->number);
+    } else if (message->kind == CHANNEL_RELEASED && is_worker(master, child)) {
+        roster_note_released(&master->roster, child, message->number);
     }
 }
 
@@ -226,8 +212,10 @@ static void on_lost(struct master *master, struct child *child, pid_t pid, int s
         fail_start(master, sentence);
         return;
     }
+    reload_on_lost(master, child);
     if (is_worker(master, child)) {
         slots_clear_open(master->foundation.slots, child->index);
+        roster_note_lost(&master->roster, child);
     }
     (void)child_respawn_later(child);
 }
@@ -267,6 +255,8 @@ static void reap(struct master *master)
         child_on_exit(child);
         if (!was_expected) {
             on_lost(master, child, pid, status);
+        } else {
+            sidecars_note_exit(master->sidecars, child);
         }
     }
     end_if_over(master);
@@ -289,22 +279,16 @@ static void reopen_log(struct master *master)
     LOG_EVENT(log_of(master), LOG_INFO, "log_reopened", log_number("pid", getpid()));
 }
 
-static const char *refuse_reload(void *self)
+static uint64_t on_admin_reload(void *self)
 {
-    static const char WHY[] = "reload is not available yet";
-    struct master *master = self;
-    LOG_EVENT(log_of(master), LOG_WARN, "reload_refused", log_text("reason", WHY));
-    return WHY;
+    return reload_request(self, RELOAD_ALL);
 }
 
-/* Keyrings are read again at any time; the rest of the configuration cannot be, yet. */
+/* Keyrings are read again whatever becomes of the rest. */
 static void hang_up(struct master *master)
 {
-    if (sidecars_count(master->sidecars) == 0) {
-        (void)refuse_reload(master);
-        return;
-    }
     sidecars_reload(master->sidecars);
+    (void)reload_request(master, RELOAD_ALL);
 }
 
 static void on_signal(void *self, int number)
@@ -341,7 +325,9 @@ static void on_admin_stop(void *self)
 
 static struct report_subject subject_of(const struct master *master)
 {
-    return (struct report_subject){.start = master->start,
+    return (struct report_subject){.plan = master->plan,
+                                   .begun_us = master->start->begun_us,
+                                   .generation_since = master->reload.done_s,
                                    .roster = &master->roster,
                                    .sidecars = master->sidecars,
                                    .sockets = master->foundation.sockets,
@@ -368,7 +354,7 @@ static char *on_admin_keyrings(void *self)
 
 static enum status open_admin(struct master *master)
 {
-    const struct config_address *address = &master->config->admin.address;
+    const struct config_address *address = &master->plan->config->admin.address;
     if (address->kind != CONFIG_ADDRESS_UNIX) {
         return STATUS_OK;
     }
@@ -378,7 +364,7 @@ static enum status open_admin(struct master *master)
                                         .on_keyrings = on_admin_keyrings,
                                         .on_drain = on_admin_drain,
                                         .on_stop = on_admin_stop,
-                                        .on_reload = refuse_reload};
+                                        .on_reload = on_admin_reload};
     enum status status =
         admin_server_open(&master->admin, master->foundation.loop, address->path, &events);
     if (status != STATUS_OK) {
@@ -405,7 +391,7 @@ static enum status watch_signals(struct master *master)
 
 static enum status open_foundation(struct master *master)
 {
-    return foundation_open(&master->foundation, master->config, master->start->overlay,
+    return foundation_open(&master->foundation, master->plan->config, master->plan->overlay,
                            master->error);
 }
 
@@ -428,23 +414,23 @@ static enum status open_children(struct master *master)
 {
     const struct child_events events = {
         .on_message = on_message, .on_garbage = on_garbage, .self = master};
-    const struct foundation *foundation = &master->foundation;
+    struct foundation *foundation = &master->foundation;
     const struct roster_supplies supplies = {
         .loop = foundation->loop,
-        .config = master->config,
+        .config = master->plan->config,
         .log = foundation->log,
         .log_descriptor = foundation->log_descriptor,
         .accounts = &foundation->accounts,
-        .snapshot = &foundation->snapshot,
         .sockets = foundation->sockets,
         .slots = foundation->slots,
     };
-    enum status status = roster_init(&master->roster, &supplies, foundation->worker_count, &events);
+    enum status status = roster_init(&master->roster, &supplies, &foundation->snapshot,
+                                     foundation->worker_count, &events);
     if (status != STATUS_OK) {
         process_error_set(master->error, "no memory for the workers: %s", strerror(errno));
         return status;
     }
-    return sidecars_open(&master->sidecars, &supplies, &events, master->error);
+    return sidecars_open(&master->sidecars, &master->roster.supplies, &events, master->error);
 }
 
 static enum status start_children(struct master *master)
@@ -455,15 +441,17 @@ static enum status start_children(struct master *master)
         process_error_set(master->error, "a child process cannot be started: %s", strerror(errno));
         return status;
     }
-    status = staples_open(&master->staples, &master->roster);
+    status = staples_open(&master->staples, &master->roster, master->roster.present,
+                          master->plan->config, NULL);
     if (status == STATUS_OK) {
         status = expiry_watch_open(&master->expiry, master->foundation.loop, log_of(master),
-                                   &master->start->dates);
+                                   &master->plan->dates);
     }
     if (status != STATUS_OK) {
         process_error_set(master->error, "out of memory");
         return status;
     }
+    staples_start(master->staples);
     return sidecars_start(master->sidecars, master->error);
 }
 
@@ -487,6 +475,7 @@ static enum status open_all(struct master *master)
 static void close_all(struct master *master)
 {
     deadline_disarm(&master->deadline);
+    reload_close(master);
     staples_close(master->staples);
     expiry_watch_close(master->expiry);
     roster_end_workers(&master->roster);
@@ -507,7 +496,7 @@ enum master_exit master_run(const struct master_start *start, struct process_err
 {
     struct master master = {
         .start = start,
-        .config = start->config,
+        .plan = start->plan,
         .error = error,
         .exit = MASTER_STOPPED,
         .manager = {.descriptor = -1},
@@ -519,5 +508,6 @@ enum master_exit master_run(const struct master_start *start, struct process_err
         master.exit = MASTER_FAILED;
     }
     close_all(&master);
+    start->planner.free(start->planner.self, master.plan);
     return master.exit;
 }

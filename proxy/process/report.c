@@ -67,32 +67,34 @@ static struct gossip_facts *gather_gossip(const struct sidecars *sidecars)
 static char *make_status(const struct report_subject *subject, struct status_child *children,
                          struct status_listener *listeners, const struct gossip_facts *gossip)
 {
-    const struct master_start *start = subject->start;
+    const struct plan *plan = subject->plan;
     const struct instance_status status = {
-        .config = start->config->file,
+        .config = plan->config->file,
         .pid = getpid(),
-        .uptime_s = (clock_monotonic_us() - start->begun_us) / 1000000U,
+        .uptime_s = (clock_monotonic_us() - subject->begun_us) / 1000000U,
         .is_ready = roster_is_ready(subject->roster) && sidecars_are_ready(subject->sidecars),
         .is_draining = subject->is_draining,
-        .is_expired = start->config->enforcement.expiry.unready &&
-                      expiry_has_own_expired(&start->dates, (int64_t)time(NULL)),
-        .is_report_mode = start->config->enforcement.mode == CONFIG_MODE_REPORT,
-        .hops = start->hops,
-        .violations = start->violations,
-        .waived = start->waived,
+        .is_expired = plan->config->enforcement.expiry.unready &&
+                      expiry_has_own_expired(&plan->dates, (int64_t)time(NULL)),
+        .generation = subject->roster->present->number,
+        .generation_since = subject->generation_since,
+        .is_report_mode = plan->config->enforcement.mode == CONFIG_MODE_REPORT,
+        .hops = plan->hops,
+        .violations = plan->violations,
+        .waived = plan->waived,
         .children = children,
         .child_count = gather_children(subject->roster, subject->sidecars, children),
         .listeners = listeners,
         .listener_count = gather_listeners(subject->sockets, listeners),
-        .certificates = start->certificates,
-        .certificate_count = start->certificate_count,
-        .expiry = start->dates.policy,
-        .dates = start->dates.dates,
-        .date_count = start->dates.count,
+        .certificates = plan->certificates,
+        .certificate_count = plan->certificate_count,
+        .expiry = plan->dates.policy,
+        .dates = plan->dates.dates,
+        .date_count = plan->dates.count,
         .gossip = gossip,
         .gossip_count = sidecars_count(subject->sidecars),
-        .notices = start->notices,
-        .notice_count = start->notice_count,
+        .notices = plan->notices,
+        .notice_count = plan->notice_count,
     };
     return instance_status_to_json(&status);
 }
@@ -117,7 +119,7 @@ char *report_status(const struct report_subject *subject)
 
 static struct posture *judge_now(const struct report_subject *subject)
 {
-    const struct master_start *start = subject->start;
+    const struct plan *plan = subject->plan;
     size_t count = sidecars_count(subject->sidecars);
     struct enforcement_gossip_facts *rings = calloc(count + 1, sizeof(*rings));
     if (rings == NULL) {
@@ -127,15 +129,15 @@ static struct posture *judge_now(const struct report_subject *subject)
         rings[i] = *sidecars_at(subject->sidecars, i).ring;
     }
     const struct enforcement_findings findings = {
-        .certificates = start->facts,
-        .certificate_count = start->fact_count,
+        .certificates = plan->facts,
+        .certificate_count = plan->fact_count,
         .gossip = rings,
         .gossip_count = count,
-        .dates = start->dates.dates,
-        .date_count = start->dates.count,
+        .dates = plan->dates.dates,
+        .date_count = plan->dates.count,
         .now = (int64_t)time(NULL),
     };
-    struct posture *posture = posture_new(start->config, &findings);
+    struct posture *posture = posture_new(plan->config, &findings);
     free(rings);
     return posture;
 }

@@ -9,13 +9,15 @@
 
 #include <stdbool.h>
 
-#include "proxy/process/master.h"
+#include "proxy/process/plan.h"
 #include "proxy/process/roster.h"
 #include "proxy/process/sidecars.h"
 
 /* All borrowed for a call. */
 struct report_subject {
-    const struct master_start *start;
+    const struct plan *plan;
+    uint64_t begun_us;        /* when the instance began; monotonic */
+    int64_t generation_since; /* when the present configuration was taken; wall clock */
     const struct roster *roster;
     const struct sidecars *sidecars;      /* NULL: there are none */
     const struct listen_sockets *sockets; /* NULL: closed already */

@@ -8,16 +8,32 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "proxy/process/generation_number.h"
+
 enum { KEYHOLDER_GRACE_MS = 1000, POLL_MS = 5 };
 
 static enum status on_respawn(void *self, struct child *child);
 
+static enum status open_first_generation(struct roster *roster, struct snapshot *snapshot)
+{
+    roster->present = live_generation_new(GENERATION_FIRST, snapshot, roster->supplies.config,
+                                          roster->worker_count);
+    if (roster->present == NULL) {
+        return STATUS_NOMEM;
+    }
+    list_append(&roster->generations, &roster->present->link);
+    roster->supplies.snapshot = &roster->present->snapshot;
+    return STATUS_OK;
+}
+
 enum status roster_init(struct roster *roster, const struct roster_supplies *supplies,
-                        size_t worker_count, const struct child_events *events)
+                        struct snapshot *snapshot, size_t worker_count,
+                        const struct child_events *events)
 {
     struct child_events worker_events = *events;
     *roster = (struct roster){.supplies = *supplies,
                               .has_keyholder = supplies->config->certificate_count > 0};
+    list_init(&roster->generations);
     /* The roster starts children again; what they say is the master's to hear. */
     worker_events.on_respawn = on_respawn;
     worker_events.respawn_self = roster;
@@ -33,11 +49,15 @@ enum status roster_init(struct roster *roster, const struct roster_supplies *sup
         (void)snprintf(role, sizeof(role), "worker %zu", i + 1);
         child_init(&roster->workers[i], supplies->loop, role, i, &worker_events);
     }
-    return STATUS_OK;
+    return open_first_generation(roster, snapshot);
 }
 
 void roster_fini(struct roster *roster)
 {
+    for (struct list_link *link = roster->present == NULL ? NULL : list_first(&roster->generations);
+         link != NULL; link = list_first(&roster->generations)) {
+        live_generation_free(LIST_OBJECT(link, struct live_generation, link));
+    }
     free(roster->workers);
     *roster = (struct roster){0};
 }
@@ -55,17 +75,29 @@ static void send_kind(struct child *child, enum channel_kind kind)
     (void)child_send(child, &(struct channel_message){.kind = kind});
 }
 
-/* Each worker may use every key: the ids are the indexes of the certificates. */
+static size_t write_ids(const struct live_generation *generation, char *room, size_t len)
+{
+    for (size_t i = 0; i < generation->certificate_count && len + 4 <= CHANNEL_PAYLOAD_MAX; i++) {
+        uint32_t id = generation_key_base(generation->number) + (uint32_t)i;
+        const uint8_t bytes[4] = {(uint8_t)(id >> 24), (uint8_t)(id >> 16), (uint8_t)(id >> 8),
+                                  (uint8_t)id};
+        memcpy(room + len, bytes, sizeof(bytes));
+        len += sizeof(bytes);
+    }
+    return len;
+}
+
+/* Each worker may use every key of every generation that somebody may have; the present one's come
+ * first, should there not be room for all. */
 static size_t write_key_ids(const struct roster *roster, char *room)
 {
-    size_t count = roster->supplies.config->certificate_count;
-    count = count > CHANNEL_PAYLOAD_MAX / 4 ? CHANNEL_PAYLOAD_MAX / 4 : count;
-    for (size_t i = 0; i < count; i++) {
-        const uint8_t id[4] = {(uint8_t)(i >> 24), (uint8_t)(i >> 16), (uint8_t)(i >> 8),
-                               (uint8_t)i};
-        memcpy(room + 4 * i, id, sizeof(id));
+    size_t len = write_ids(roster->present, room, 0);
+    for (struct list_link *link = list_first(&roster->generations); link != NULL;
+         link = list_next(&roster->generations, link)) {
+        const struct live_generation *generation = LIST_OBJECT(link, struct live_generation, link);
+        len = generation == roster->present ? len : write_ids(generation, room, len);
     }
-    return 4 * count;
+    return len;
 }
 
 void roster_connect_keys(struct roster *roster, struct child *worker)
@@ -101,9 +133,25 @@ void roster_renew_keys(struct roster *roster, struct child *worker, uint32_t los
     }
 }
 
-static void send_listeners(struct roster *roster, struct child *worker)
+void roster_send_keys(struct roster *roster, const struct live_generation *generation)
 {
-    const struct listen_sockets *sockets = roster->supplies.sockets;
+    struct channel_message message = with_descriptor(CHANNEL_BUNDLE, generation->snapshot.key_file);
+    message.number = generation->number;
+    (void)child_send(&roster->keyholder, &message);
+}
+
+void roster_send_bundle(struct child *child, const struct live_generation *generation,
+                        const struct config *config)
+{
+    struct channel_message message =
+        with_descriptor(CHANNEL_BUNDLE, generation->snapshot.worker_file);
+    message.number = generation->number;
+    message.payload = slice_of(config->file);
+    (void)child_send(child, &message);
+}
+
+void roster_send_listeners(struct child *worker, const struct listen_sockets *sockets)
+{
     const int *descriptors = listen_sockets_of_worker(sockets, worker->index);
     size_t count = listen_sockets_count(sockets);
     for (size_t i = 0; i < count;) {
@@ -126,8 +174,10 @@ static enum status start_keyholder(struct roster *roster)
     if (status != STATUS_OK) {
         return status;
     }
-    struct channel_message message = with_descriptor(CHANNEL_BUNDLE, supplies->snapshot->key_file);
-    (void)child_send(&roster->keyholder, &message);
+    for (struct list_link *link = list_first(&roster->generations); link != NULL;
+         link = list_next(&roster->generations, link)) {
+        roster_send_keys(roster, LIST_OBJECT(link, struct live_generation, link));
+    }
     send_kind(&roster->keyholder, CHANNEL_START);
     for (size_t i = 0; i < roster->worker_count; i++) {
         roster_connect_keys(roster, &roster->workers[i]);
@@ -145,12 +195,10 @@ static enum status start_worker(struct roster *roster, struct child *worker)
     if (status != STATUS_OK) {
         return status;
     }
-    struct channel_message message =
-        with_descriptor(CHANNEL_BUNDLE, supplies->snapshot->worker_file);
-    message.payload = slice_of(supplies->config->file);
-    (void)child_send(worker, &message);
+    live_generation_use(roster->present, worker->index);
+    roster_send_bundle(worker, roster->present, supplies->config);
     roster_connect_keys(roster, worker);
-    send_listeners(roster, worker);
+    roster_send_listeners(worker, supplies->sockets);
     send_kind(worker, CHANNEL_START);
     return STATUS_OK;
 }

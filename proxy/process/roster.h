@@ -17,6 +17,7 @@
 #include "proxy/process/account.h"
 #include "proxy/process/child.h"
 #include "proxy/process/listen_sockets.h"
+#include "proxy/process/live_generation.h"
 #include "proxy/process/slots.h"
 #include "proxy/process/snapshot.h"
 
@@ -27,7 +28,7 @@ struct roster_supplies {
     struct log *log;
     int log_descriptor;
     const struct accounts *accounts;
-    const struct snapshot *snapshot;
+    const struct snapshot *snapshot; /* of the present generation */
     const struct listen_sockets *sockets;
     const struct slots *slots;
 };
@@ -35,15 +36,19 @@ struct roster_supplies {
 /* Embedded; fields are for reading, except for roster.c. */
 struct roster {
     struct roster_supplies supplies;
+    struct list generations; /* of struct live_generation: those that somebody may have */
+    struct live_generation *present;
     bool has_keyholder;
     struct child keyholder;
     struct child *workers;
     size_t worker_count;
 };
 
-/* Makes the children, none of them running yet. on_respawn is the roster's own: leave it NULL. */
+/* Makes the children, none of them running yet, and takes the first generation's snapshot over.
+ * on_respawn is the roster's own: leave it NULL. */
 MUST_CHECK enum status roster_init(struct roster *roster, const struct roster_supplies *supplies,
-                                   size_t worker_count, const struct child_events *events);
+                                   struct snapshot *snapshot, size_t worker_count,
+                                   const struct child_events *events);
 void roster_fini(struct roster *roster);
 
 /* Starts all. SYS: errno; some may be running. */
@@ -55,6 +60,12 @@ void roster_connect_keys(struct roster *roster, struct child *worker);
 /* The same when the worker says that its channel number `lost` (from 1) ended, unless it has been
  * given another one meanwhile: that would fail what waits there. */
 void roster_renew_keys(struct roster *roster, struct child *worker, uint32_t lost);
+
+/* Parts of what a child is handed at its start, and again by a reload. */
+void roster_send_keys(struct roster *roster, const struct live_generation *generation);
+void roster_send_bundle(struct child *child, const struct live_generation *generation,
+                        const struct config *config);
+void roster_send_listeners(struct child *worker, const struct listen_sockets *sockets);
 
 /* Sends one message to every worker. */
 void roster_tell_workers(struct roster *roster, const struct channel_message *message);

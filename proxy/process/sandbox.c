@@ -109,6 +109,7 @@ struct sandbox_facts sandbox_enter(const struct sandbox_plan *plan)
         .paths = plan->role == SANDBOX_FETCHER ? FETCHER_PATHS : NULL,
         .more_paths = sandbox_extra_paths(),
         .connect_ports = &plan->ports,
+        .connects_anywhere = plan->connects_anywhere,
         .binds_any_port = plan->role == SANDBOX_GOSSIP,
     };
     load_late_files();

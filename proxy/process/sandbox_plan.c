@@ -26,6 +26,12 @@ static void add_server(struct sandbox_plan *plan, const struct config_server *se
 void sandbox_plan_worker(struct sandbox_plan *plan, const struct config *config)
 {
     *plan = (struct sandbox_plan){.role = SANDBOX_WORKER};
+    if (config->sandbox == CONFIG_SANDBOX_GENERAL) {
+        plan->asks_names = true;
+        plan->has_unix_server = true;
+        plan->connects_anywhere = true;
+        return;
+    }
     for (size_t i = 0; i < config->backend_count; i++) {
         for (size_t j = 0; j < config->backends[i].server_count; j++) {
             add_server(plan, &config->backends[i].servers[j]);
@@ -52,7 +58,8 @@ bool sandbox_plan_covers(const struct sandbox_plan *plan, const struct sandbox_p
 {
     return plan->role == other->role && (plan->asks_names || !other->asks_names) &&
            (plan->has_unix_server || !other->has_unix_server) &&
-           port_set_has_all(&plan->ports, &other->ports);
+           (plan->connects_anywhere ||
+            (!other->connects_anywhere && port_set_has_all(&plan->ports, &other->ports)));
 }
 
 void sandbox_plan_fetcher(struct sandbox_plan *plan, uint16_t port)

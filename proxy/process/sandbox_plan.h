@@ -23,14 +23,16 @@ enum sandbox_role {
 /* Embedded. */
 struct sandbox_plan {
     enum sandbox_role role;
-    bool asks_names;       /* of DNS: UDP, and TCP to port 53 */
-    bool has_unix_server;  /* connects to unix sockets */
-    struct port_set ports; /* that it connects to over TCP */
+    bool asks_names;        /* of DNS: UDP, and TCP to port 53 */
+    bool has_unix_server;   /* connects to unix sockets */
+    bool connects_anywhere; /* to any port over TCP */
+    struct port_set ports;  /* that it connects to over TCP, otherwise */
 };
 
 void sandbox_plan_keyholder(struct sandbox_plan *plan);
 
-/* The ports of all servers of all backends. */
+/* The ports of all servers of all backends; with `sandbox: general` whatever the next configuration
+ * may need. */
 void sandbox_plan_worker(struct sandbox_plan *plan, const struct config *config);
 
 /* The ports of one cluster and of our node. */

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "config/gossip.h"
 #include "proxy/process/file_watch.h"
 #include "proxy/process/gossip_rules.h"
 #include "proxy/process/keyring_check.h"
@@ -19,6 +20,9 @@ enum { GRACE_MS = 1000, POLL_MS = 5 };
 struct sidecar_place {
     struct sidecars *sidecars;
     const struct config_gossip *settings;
+    struct list_link link; /* among those that leave */
+    struct deadline grace; /* of one that leaves */
+    bool is_started;
     struct account account;
     struct child child;
     struct secret keyring; /* the text that was handed on last */
@@ -32,14 +36,25 @@ struct sidecar_place {
 
 struct sidecars {
     struct roster_supplies supplies;
+    struct child_events events;
     size_t count;
-    struct sidecar_place at[];
+    struct sidecar_place **at; /* by the index of the cluster */
+    struct list leaving;       /* of struct sidecar_place: until their process has ended */
+};
+
+/* The places of the next configuration. */
+struct sidecars_change {
+    struct sidecars *sidecars;
+    size_t count;
+    struct sidecar_place **at; /* those that stay, and those that are new */
+    bool *is_new;
 };
 
 static enum status on_respawn(void *self, struct child *child);
 static void on_keyring_change(void *self);
-static enum status read_keyring(struct sidecar_place *place, struct secret *text,
-                                struct process_error *error);
+static enum status read_keyring(struct sidecar_place *place, const struct config *config,
+                                struct secret *text, struct process_error *error);
+static void close_place(struct sidecar_place *place);
 
 /* ---- life ---- */
 
@@ -50,16 +65,10 @@ static enum status fail(struct process_error *error, const struct sidecar_place 
     return STATUS_SYS;
 }
 
-static enum status open_place(struct sidecars *sidecars, size_t index,
-                              const struct child_events *events, struct process_error *error)
+static enum status fill_place(struct sidecar_place *place, const struct config *config,
+                              struct process_error *error)
 {
-    struct sidecar_place *place = &sidecars->at[index];
-    const struct roster_supplies *supplies = &sidecars->supplies;
-    char role[24];
-    place->sidecars = sidecars;
-    place->settings = &supplies->config->gossip[index];
-    (void)snprintf(role, sizeof(role), "gossip %zu", index + 1);
-    child_init(&place->child, supplies->loop, role, index, events);
+    const struct roster_supplies *supplies = &place->sidecars->supplies;
     place->pages_file = peer_pages_new();
     place->pages = place->pages_file < 0 ? NULL : peer_pages_map(place->pages_file, false);
     if (place->pages == NULL) {
@@ -71,59 +80,90 @@ static enum status open_place(struct sidecars *sidecars, size_t index,
         return status;
     }
     place->account.keeps_net_raw = place->settings->mode == CONFIG_GOSSIP_TRANSPARENT;
-    return read_keyring(place, &place->keyring, error);
+    return read_keyring(place, config, &place->keyring, error);
+}
+
+/* NULL with a sentence. */
+static struct sidecar_place *new_place(struct sidecars *sidecars, const struct config *config,
+                                       size_t index, struct process_error *error)
+{
+    struct sidecar_place *place = calloc(1, sizeof(*place));
+    if (place == NULL) {
+        process_error_set(error, "out of memory");
+        return NULL;
+    }
+    char role[24];
+    place->sidecars = sidecars;
+    place->settings = &config->gossip[index];
+    place->pages_file = -1;
+    place->watch.descriptor = -1;
+    (void)snprintf(role, sizeof(role), "gossip %zu", index + 1);
+    child_init(&place->child, sidecars->supplies.loop, role, index, &sidecars->events);
+    if (fill_place(place, config, error) != STATUS_OK) {
+        close_place(place);
+        return NULL;
+    }
+    return place;
 }
 
 enum status sidecars_open(struct sidecars **out, const struct roster_supplies *supplies,
                           const struct child_events *events, struct process_error *error)
 {
     size_t count = supplies->config->gossip_count;
-    *out = NULL;
-    if (count == 0) {
-        return STATUS_OK;
+    struct sidecars *sidecars = calloc(1, sizeof(*sidecars));
+    *out = sidecars;
+    if (sidecars != NULL) {
+        sidecars->at = calloc(count + 1, sizeof(struct sidecar_place *));
     }
-    struct sidecars *sidecars = calloc(1, sizeof(*sidecars) + count * sizeof(sidecars->at[0]));
-    if (sidecars == NULL) {
+    if (sidecars == NULL || sidecars->at == NULL) {
         process_error_set(error, "out of memory");
         return STATUS_NOMEM;
     }
-    struct child_events own_events = *events;
-    own_events.on_respawn = on_respawn;
-    own_events.respawn_self = sidecars;
-    own_events.log = supplies->log;
+    list_init(&sidecars->leaving);
     sidecars->supplies = *supplies;
-    *out = sidecars;
-    for (size_t i = 0; i < count; i++) {
-        sidecars->at[i].pages_file = -1;
-        sidecars->at[i].watch.descriptor = -1;
+    sidecars->events = *events;
+    sidecars->events.on_respawn = on_respawn;
+    sidecars->events.respawn_self = sidecars;
+    sidecars->events.log = supplies->log;
+    for (; sidecars->count < count; sidecars->count++) {
+        sidecars->at[sidecars->count] =
+            new_place(sidecars, supplies->config, sidecars->count, error);
+        if (sidecars->at[sidecars->count] == NULL) {
+            return STATUS_SYS;
+        }
     }
-    enum status status = STATUS_OK;
-    for (; sidecars->count < count && status == STATUS_OK; sidecars->count++) {
-        status = open_place(sidecars, sidecars->count, &own_events, error);
-    }
-    return status;
+    return STATUS_OK;
 }
 
-static void close_place(struct sidecar_place *place)
+static void remove_rules(struct sidecar_place *place)
 {
     if (place->has_rules) {
+        place->has_rules = false;
         gossip_rules_remove(place->settings);
         LOG_EVENT(place->sidecars->supplies.log, LOG_WARN, "rules_removed",
                   log_text("cluster", place->settings->name),
                   log_text("effect", "what the node gossips from now on is not encrypted"));
     }
+}
+
+static void close_place(struct sidecar_place *place)
+{
+    remove_rules(place);
+    deadline_disarm(&place->grace);
+    list_remove(&place->link);
     file_watch_close(&place->watch);
     secret_fini(&place->keyring);
     peer_pages_unmap(place->pages);
     if (place->pages_file >= 0) {
         (void)close(place->pages_file);
     }
+    free(place);
 }
 
 static bool is_any_up(const struct sidecars *sidecars)
 {
     for (size_t i = 0; i < sidecars->count; i++) {
-        if (sidecars->at[i].child.pid > 0) {
+        if (sidecars->at[i]->child.pid > 0) {
             return true;
         }
     }
@@ -134,11 +174,11 @@ static bool is_any_up(const struct sidecars *sidecars)
 static void end_all(struct sidecars *sidecars)
 {
     for (size_t i = 0; i < sidecars->count; i++) {
-        child_end(&sidecars->at[i].child);
+        child_end(&sidecars->at[i]->child);
     }
     for (int waited = 0; is_any_up(sidecars); waited += POLL_MS) {
         for (size_t i = 0; i < sidecars->count; i++) {
-            struct child *child = &sidecars->at[i].child;
+            struct child *child = &sidecars->at[i]->child;
             if (waited >= GRACE_MS) {
                 child_kill(child);
             }
@@ -155,10 +195,17 @@ void sidecars_close(struct sidecars *sidecars)
     if (sidecars == NULL) {
         return;
     }
+    for (struct list_link *link = list_take_first(&sidecars->leaving); link != NULL;
+         link = list_take_first(&sidecars->leaving)) {
+        struct sidecar_place *place = LIST_OBJECT(link, struct sidecar_place, link);
+        child_kill(&place->child); /* it has had its time */
+        close_place(place);
+    }
     end_all(sidecars);
     for (size_t i = 0; i < sidecars->count; i++) {
-        close_place(&sidecars->at[i]);
+        close_place(sidecars->at[i]);
     }
+    free(sidecars->at);
     free(sidecars);
 }
 
@@ -227,19 +274,26 @@ static enum status watch_keyring(struct sidecar_place *place, struct process_err
 }
 
 /* The rules first: until the process is there, nothing passes. */
+static enum status open_place(struct sidecar_place *place, struct process_error *error)
+{
+    enum status status = install_rules(place, error);
+    if (status == STATUS_OK) {
+        status = watch_keyring(place, error);
+    }
+    if (status != STATUS_OK) {
+        return status;
+    }
+    place->is_started = true;
+    return start_place(place) == STATUS_OK ? STATUS_OK
+                                           : fail(error, place, "its process cannot be started");
+}
+
 enum status sidecars_start(struct sidecars *sidecars, struct process_error *error)
 {
     for (size_t i = 0; sidecars != NULL && i < sidecars->count; i++) {
-        struct sidecar_place *place = &sidecars->at[i];
-        enum status status = install_rules(place, error);
-        if (status == STATUS_OK) {
-            status = watch_keyring(place, error);
-        }
+        enum status status = open_place(sidecars->at[i], error);
         if (status != STATUS_OK) {
             return status;
-        }
-        if (start_place(place) != STATUS_OK) {
-            return fail(error, place, "its process cannot be started");
         }
     }
     return STATUS_OK;
@@ -248,8 +302,15 @@ enum status sidecars_start(struct sidecars *sidecars, struct process_error *erro
 static struct sidecar_place *place_of(struct sidecars *sidecars, const struct child *child)
 {
     for (size_t i = 0; sidecars != NULL && i < sidecars->count; i++) {
-        if (&sidecars->at[i].child == child) {
-            return &sidecars->at[i];
+        if (&sidecars->at[i]->child == child) {
+            return sidecars->at[i];
+        }
+    }
+    for (struct list_link *link = sidecars == NULL ? NULL : list_first(&sidecars->leaving);
+         link != NULL; link = list_next(&sidecars->leaving, link)) {
+        struct sidecar_place *place = LIST_OBJECT(link, struct sidecar_place, link);
+        if (&place->child == child) {
+            return place;
         }
     }
     return NULL;
@@ -271,10 +332,9 @@ static void refuse_keyring(struct sidecar_place *place, const char *why)
 }
 
 /* Looked at before it is handed on: what is kept must be good for the next start as well. */
-static enum status read_keyring(struct sidecar_place *place, struct secret *text,
-                                struct process_error *error)
+static enum status read_keyring(struct sidecar_place *place, const struct config *config,
+                                struct secret *text, struct process_error *error)
 {
-    const struct config *config = place->sidecars->supplies.config;
     enum status status = keyring_source_read(place->settings, text, error);
     if (status != STATUS_OK) {
         return status;
@@ -292,7 +352,7 @@ static void reload(struct sidecar_place *place)
 {
     struct process_error error = {{0}};
     struct secret text;
-    if (read_keyring(place, &text, &error) != STATUS_OK) {
+    if (read_keyring(place, place->sidecars->supplies.config, &text, &error) != STATUS_OK) {
         refuse_keyring(place, error.text);
         return;
     }
@@ -313,7 +373,164 @@ static void on_keyring_change(void *self)
 void sidecars_reload(struct sidecars *sidecars)
 {
     for (size_t i = 0; sidecars != NULL && i < sidecars->count; i++) {
-        reload(&sidecars->at[i]);
+        reload(sidecars->at[i]);
+    }
+}
+
+/* ---- one configuration after the other ---- */
+
+static struct sidecar_place *find_same(const struct sidecars *sidecars,
+                                       const struct config_gossip *settings)
+{
+    for (size_t i = 0; i < sidecars->count; i++) {
+        if (gossip_is_same(sidecars->at[i]->settings, settings)) {
+            return sidecars->at[i];
+        }
+    }
+    return NULL;
+}
+
+enum status sidecars_prepare(struct sidecars *sidecars, const struct config *config,
+                             struct sidecars_change **out, struct process_error *error)
+{
+    size_t count = config->gossip_count;
+    struct sidecars_change *change = calloc(1, sizeof(*change));
+    *out = change;
+    if (change != NULL) {
+        change->sidecars = sidecars;
+        change->at = calloc(count + 1, sizeof(struct sidecar_place *));
+        change->is_new = calloc(count + 1, sizeof(*change->is_new));
+    }
+    if (change == NULL || change->at == NULL || change->is_new == NULL) {
+        process_error_set(error, "out of memory");
+        return STATUS_NOMEM;
+    }
+    for (; change->count < count; change->count++) {
+        size_t i = change->count;
+        change->at[i] = find_same(sidecars, &config->gossip[i]);
+        if (change->at[i] == NULL) {
+            change->at[i] = new_place(sidecars, config, i, error);
+            change->is_new[i] = true;
+        }
+        if (change->at[i] == NULL) {
+            return STATUS_REFUSED;
+        }
+    }
+    return STATUS_OK;
+}
+
+static void free_change(struct sidecars_change *change)
+{
+    free(change->at);
+    free(change->is_new);
+    free(change);
+}
+
+void sidecars_forget(struct sidecars_change *change)
+{
+    if (change == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < change->count; i++) {
+        if (change->is_new[i]) {
+            close_place(change->at[i]);
+        }
+    }
+    free_change(change);
+}
+
+static void on_grace(void *self)
+{
+    struct sidecar_place *place = self;
+    child_kill(&place->child);
+}
+
+static bool has_cluster(const struct sidecars_change *change, const char *name)
+{
+    for (size_t i = 0; i < change->count; i++) {
+        if (strcmp(change->at[i]->settings->name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A cluster that is only changed keeps its rules until those of its successor replace them: nothing
+ * passes in plaintext meanwhile. */
+static void leave(const struct sidecars_change *change, struct sidecar_place *place)
+{
+    struct sidecars *sidecars = place->sidecars;
+    if (has_cluster(change, place->settings->name)) {
+        place->has_rules = false;
+    }
+    remove_rules(place);
+    file_watch_close(&place->watch);
+    child_end(&place->child);
+    if (child_is_down(&place->child)) {
+        close_place(place);
+        return;
+    }
+    place->settings = NULL; /* its config goes */
+    list_append(&sidecars->leaving, &place->link);
+    deadline_arm(&place->grace, sidecars->supplies.loop, GRACE_MS, on_grace, place);
+}
+
+static void leave_all(const struct sidecars_change *change)
+{
+    struct sidecars *sidecars = change->sidecars;
+    for (size_t i = 0; i < sidecars->count; i++) {
+        bool stays = false;
+        for (size_t j = 0; j < change->count && !stays; j++) {
+            stays = change->at[j] == sidecars->at[i];
+        }
+        if (!stays) {
+            leave(change, sidecars->at[i]);
+        }
+    }
+}
+
+/* Those that are new, once those that were before have freed their ports. */
+static void start_new(struct sidecars *sidecars)
+{
+    for (size_t i = 0; i < sidecars->count && list_is_empty(&sidecars->leaving); i++) {
+        struct sidecar_place *place = sidecars->at[i];
+        struct process_error error = {{0}};
+        if (!place->is_started && open_place(place, &error) != STATUS_OK) {
+            LOG_EVENT(sidecars->supplies.log, LOG_ERROR, "gossip_not_started",
+                      log_text("cluster", place->settings->name), log_text("reason", error.text));
+        }
+    }
+}
+
+void sidecars_commit(struct sidecars_change *change, const struct roster_supplies *supplies)
+{
+    struct sidecars *sidecars = change->sidecars;
+    leave_all(change);
+    free(sidecars->at);
+    sidecars->at = change->at;
+    sidecars->count = change->count;
+    sidecars->supplies = *supplies;
+    change->at = NULL;
+    free_change(change);
+    for (size_t i = 0; i < sidecars->count; i++) {
+        struct sidecar_place *place = sidecars->at[i];
+        place->settings = &supplies->config->gossip[i];
+        place->ring.cluster = i;
+        child_renumber(&place->child, "gossip", i);
+    }
+    start_new(sidecars);
+}
+
+void sidecars_note_exit(struct sidecars *sidecars, const struct child *child)
+{
+    for (struct list_link *link = list_first(&sidecars->leaving); link != NULL;
+         link = list_next(&sidecars->leaving, link)) {
+        struct sidecar_place *place = LIST_OBJECT(link, struct sidecar_place, link);
+        if (&place->child == child) {
+            close_place(place);
+            start_new(sidecars);
+            return;
+        }
     }
 }
 
@@ -322,8 +539,15 @@ void sidecars_reload(struct sidecars *sidecars)
 struct child *sidecars_find(struct sidecars *sidecars, pid_t pid)
 {
     for (size_t i = 0; sidecars != NULL && i < sidecars->count; i++) {
-        if (sidecars->at[i].child.pid == pid) {
-            return &sidecars->at[i].child;
+        if (sidecars->at[i]->child.pid == pid) {
+            return &sidecars->at[i]->child;
+        }
+    }
+    for (struct list_link *link = sidecars == NULL ? NULL : list_first(&sidecars->leaving);
+         link != NULL; link = list_next(&sidecars->leaving, link)) {
+        struct sidecar_place *place = LIST_OBJECT(link, struct sidecar_place, link);
+        if (place->child.pid == pid) {
+            return &place->child;
         }
     }
     return NULL;
@@ -337,7 +561,7 @@ bool sidecars_own(const struct sidecars *sidecars, const struct child *child)
 bool sidecars_are_ready(const struct sidecars *sidecars)
 {
     for (size_t i = 0; sidecars != NULL && i < sidecars->count; i++) {
-        if (sidecars->at[i].child.state != CHILD_READY) {
+        if (sidecars->at[i]->child.state != CHILD_READY) {
             return false;
         }
     }
@@ -347,7 +571,7 @@ bool sidecars_are_ready(const struct sidecars *sidecars)
 void sidecars_tell(struct sidecars *sidecars, const struct channel_message *message)
 {
     for (size_t i = 0; sidecars != NULL && i < sidecars->count; i++) {
-        (void)child_send(&sidecars->at[i].child, message);
+        (void)child_send(&sidecars->at[i]->child, message);
     }
 }
 
@@ -358,7 +582,7 @@ size_t sidecars_count(const struct sidecars *sidecars)
 
 struct sidecar_facts sidecars_at(const struct sidecars *sidecars, size_t index)
 {
-    const struct sidecar_place *place = &sidecars->at[index];
+    const struct sidecar_place *place = sidecars->at[index];
     return (struct sidecar_facts){.settings = place->settings,
                                   .child = &place->child,
                                   .pages = place->pages,

@@ -29,8 +29,8 @@ struct sidecar_facts {
     const char *refusal; /* why the keyring file's present content is not in use; "": it is */
 };
 
-/* Makes them, none running; *out is NULL when the configuration has no cluster. `events` are those
- * of the master (on_respawn is set here). A sentence on failure. */
+/* Makes them, none running. `events` are those of the master (on_respawn is set here). A sentence
+ * on failure; then sidecars_close is due all the same. */
 MUST_CHECK enum status sidecars_open(struct sidecars **out, const struct roster_supplies *supplies,
                                      const struct child_events *events,
                                      struct process_error *error);
@@ -42,6 +42,22 @@ MUST_CHECK enum status sidecars_start(struct sidecars *sidecars, struct process_
 
 /* Reads all keyrings again; those that changed are handed on. */
 void sidecars_reload(struct sidecars *sidecars);
+
+struct sidecars_change;
+
+/* Finds out what another configuration changes, and makes what is new in it; nothing of what runs
+ * changes. A sentence on failure; then sidecars_forget is due all the same. */
+MUST_CHECK enum status sidecars_prepare(struct sidecars *sidecars, const struct config *config,
+                                        struct sidecars_change **out, struct process_error *error);
+
+/* Takes the change: clusters that are the same run on, those that are gone or changed end, and the
+ * new and changed ones are started when these have. */
+void sidecars_commit(struct sidecars_change *change, const struct roster_supplies *supplies);
+/* NULL is fine. */
+void sidecars_forget(struct sidecars_change *change);
+
+/* A child that sidecars_find has found was waited for; if it was to leave, it is gone now. */
+void sidecars_note_exit(struct sidecars *sidecars, const struct child *child);
 
 /* NULL: not one of ours. */
 struct child *sidecars_find(struct sidecars *sidecars, pid_t pid);

@@ -236,6 +236,25 @@ static void add_shared_secret(struct gathering *gathering, const struct config_s
     wipe_and_free(bytes, len);
 }
 
+/* False: there is none. */
+static bool keep_ticket_secret(struct gathering *gathering, const struct snapshot *former)
+{
+    struct memory_file file;
+    if (former == NULL || memory_file_map(&file, former->key_file, BUNDLE_BYTES_MAX) != STATUS_OK) {
+        return false;
+    }
+    struct bundle *bundle = bundle_parse(file.bytes, file.len);
+    memory_file_unmap(&file);
+    const struct bundle_entry *secret =
+        bundle == NULL ? NULL : bundle_find(bundle, SNAPSHOT_TICKET_SECRET);
+    if (secret != NULL) {
+        add(gathering, gathering->for_keyholder, SNAPSHOT_TICKET_SECRET, secret->bytes,
+            secret->len);
+    }
+    snapshot_wipe_bundle(bundle);
+    return secret != NULL;
+}
+
 static void add_ticket_secret(struct gathering *gathering)
 {
     const struct config_secret *shared = &gathering->config->tickets.secret;
@@ -316,7 +335,7 @@ static void on_file(void *self, enum config_file_kind kind, const char *path,
     }
 }
 
-static void gather(struct gathering *gathering)
+static void gather(struct gathering *gathering, const struct snapshot *former)
 {
     const struct config *config = gathering->config;
     config_files(config, on_file, gathering);
@@ -326,7 +345,9 @@ static void gather(struct gathering *gathering)
         add_chain(gathering, i);
     }
     add_system_ca(gathering);
-    add_ticket_secret(gathering);
+    if (!keep_ticket_secret(gathering, former)) {
+        add_ticket_secret(gathering);
+    }
 }
 
 static int seal(struct gathering *gathering, const char *name, const struct bundle *bundle)
@@ -358,7 +379,8 @@ void snapshot_wipe_bundle(struct bundle *bundle)
 }
 
 enum status snapshot_open(struct snapshot *snapshot, const struct config *config,
-                          const struct bundle *overlay, struct process_error *error)
+                          const struct bundle *overlay, const struct snapshot *former,
+                          struct process_error *error)
 {
     struct gathering gathering = {
         .config = config,
@@ -371,7 +393,7 @@ enum status snapshot_open(struct snapshot *snapshot, const struct config *config
     if (gathering.for_workers == NULL || gathering.for_keyholder == NULL) {
         fail(&gathering, STATUS_NOMEM, NULL, "configuration", "out of memory");
     } else {
-        gather(&gathering);
+        gather(&gathering, former);
     }
     if (gathering.status == STATUS_OK) {
         snapshot->worker_file = seal(&gathering, "sallyport-config", gathering.for_workers);
@@ -394,4 +416,50 @@ void snapshot_close(struct snapshot *snapshot)
         (void)close(snapshot->key_file);
     }
     *snapshot = (struct snapshot){-1, -1};
+}
+
+/* ---- comparing and reading ---- */
+
+static bool has_same_bytes(int left, int right)
+{
+    struct memory_file a;
+    struct memory_file b;
+    if (memory_file_map(&a, left, BUNDLE_BYTES_MAX) != STATUS_OK) {
+        return false;
+    }
+    bool is_mapped = memory_file_map(&b, right, BUNDLE_BYTES_MAX) == STATUS_OK;
+    bool is_same = is_mapped && a.len == b.len && CRYPTO_memcmp(a.bytes, b.bytes, a.len) == 0;
+    if (is_mapped) {
+        memory_file_unmap(&b);
+    }
+    memory_file_unmap(&a);
+    return is_same;
+}
+
+bool snapshot_is_same(const struct snapshot *left, const struct snapshot *right)
+{
+    return has_same_bytes(left->worker_file, right->worker_file) &&
+           has_same_bytes(left->key_file, right->key_file);
+}
+
+struct bundle *snapshot_yaml(const struct snapshot *snapshot, const struct config *config)
+{
+    struct memory_file file;
+    if (memory_file_map(&file, snapshot->worker_file, BUNDLE_BYTES_MAX) != STATUS_OK) {
+        return NULL;
+    }
+    struct bundle *all = bundle_parse(file.bytes, file.len);
+    struct bundle *yaml = bundle_new();
+    memory_file_unmap(&file);
+    bool is_whole = all != NULL && yaml != NULL;
+    for (size_t i = 0; is_whole && i < config->file_count; i++) {
+        const struct bundle_entry *entry = bundle_find(all, config->files[i]);
+        is_whole = entry != NULL && bundle_add(yaml, entry->name, entry->bytes, entry->len);
+    }
+    bundle_free(all);
+    if (!is_whole) {
+        bundle_free(yaml);
+        return NULL;
+    }
+    return yaml;
 }

@@ -47,10 +47,18 @@ struct snapshot {
 };
 
 /* Reads every file that the configuration names, and refuses a public one that holds a private key.
- * `overlay` has files that are not in the file system (NULL: none). REFUSED, NOMEM or SYS with a
- * sentence, and nothing is left behind. */
+ * `overlay` has files that are not in the file system (NULL: none). The ticket secret is that of
+ * `former`, so that sessions can be resumed across a reload (NULL: a new one). REFUSED, NOMEM or
+ * SYS with a sentence, and nothing is left behind. */
 MUST_CHECK enum status snapshot_open(struct snapshot *snapshot, const struct config *config,
-                                     const struct bundle *overlay, struct process_error *error);
+                                     const struct bundle *overlay, const struct snapshot *former,
+                                     struct process_error *error);
+
+/* Whether both hold the same bytes: no file has changed. False when that cannot be found out. */
+bool snapshot_is_same(const struct snapshot *left, const struct snapshot *right);
+
+/* The YAML files of a configuration, as they were read for its snapshot. NULL: no memory. */
+struct bundle *snapshot_yaml(const struct snapshot *snapshot, const struct config *config);
 void snapshot_close(struct snapshot *snapshot);
 
 /* Wipes what a bundle with secrets holds, then frees it. NULL is fine. */

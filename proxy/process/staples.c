@@ -1,6 +1,7 @@
 /* proxy/process/staples.c · SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/process/staples.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "crypto/certificate.h"
 #include "crypto/error.h"
 #include "crypto/ocsp.h"
+#include "proxy/process/generation_number.h"
 #include "proxy/process/memory_file.h"
 
 enum {
@@ -30,6 +32,8 @@ struct staple {
 
 struct staples {
     struct roster *roster;
+    const struct config *config;
+    uint32_t key_base; /* of its generation */
     struct child fetcher;
     struct deadline tick;
     struct deadline patience;
@@ -45,15 +49,16 @@ static struct log *log_of(const struct staples *staples)
 
 static const char *name_of(const struct staples *staples, const struct staple *staple)
 {
-    return staples->roster->supplies.config->certificates[staple->index].name;
+    return staples->config->certificates[staple->index].name;
 }
 
 /* ---- workers ---- */
 
-static struct channel_message staple_message(const struct staple *staple)
+static struct channel_message staple_message(const struct staples *staples,
+                                             const struct staple *staple)
 {
     return (struct channel_message){.kind = CHANNEL_STAPLE,
-                                    .number = (uint32_t)staple->index,
+                                    .number = staples->key_base + (uint32_t)staple->index,
                                     .descriptors = {staple->response},
                                     .descriptor_count = 1};
 }
@@ -63,7 +68,7 @@ void staples_give(struct staples *staples, struct child *worker)
     for (size_t i = 0; staples != NULL && i < staples->count; i++) {
         const struct staple *staple = &staples->at[i];
         if (staple->response >= 0 && staple->ends_at > time(NULL)) {
-            struct channel_message message = staple_message(staple);
+            struct channel_message message = staple_message(staples, staple);
             (void)child_send(worker, &message);
         }
     }
@@ -93,7 +98,7 @@ static void keep(struct staples *staples, struct staple *staple, int descriptor,
               log_text("certificate", name_of(staples, staple)),
               log_text("status", ocsp_status_name(facts->status)),
               log_number("next_update", (int64_t)facts->next_update));
-    struct channel_message message = staple_message(staple);
+    struct channel_message message = staple_message(staples, staple);
     roster_tell_workers(staples->roster, &message);
 }
 
@@ -233,7 +238,7 @@ static const char *why_not(const struct certificate *certificate)
 
 static void add(struct staples *staples, const struct bundle *bundle, size_t index)
 {
-    const struct config_certificate *own = &staples->roster->supplies.config->certificates[index];
+    const struct config_certificate *own = &staples->config->certificates[index];
     const struct bundle_entry *entry = bundle_find(bundle, own->chain.path);
     struct crypto_error error = {"the chain is not there"};
     struct certificate *certificate =
@@ -250,11 +255,10 @@ static void add(struct staples *staples, const struct bundle *bundle, size_t ind
         (struct staple){.index = index, .certificate = certificate, .response = -1};
 }
 
-static struct bundle *parse_bundle(const struct roster *roster)
+static struct bundle *parse_bundle(const struct live_generation *generation)
 {
     struct memory_file file;
-    if (memory_file_map(&file, roster->supplies.snapshot->worker_file, BUNDLE_BYTES_MAX) !=
-        STATUS_OK) {
+    if (memory_file_map(&file, generation->snapshot.worker_file, BUNDLE_BYTES_MAX) != STATUS_OK) {
         return NULL;
     }
     struct bundle *bundle = bundle_parse(file.bytes, file.len);
@@ -271,16 +275,46 @@ static size_t count_wanted(const struct config *config)
     return count;
 }
 
-enum status staples_open(struct staples **out, struct roster *roster)
+/* The same certificate, perhaps at another index, needs no new answer. */
+static void keep_former(struct staple *staple, const struct staples *former)
 {
-    const struct config *config = roster->supplies.config;
+    for (size_t i = 0; former != NULL && i < former->count; i++) {
+        const struct staple *other = &former->at[i];
+        if (other->response >= 0 && X509_cmp(certificate_leaf(other->certificate),
+                                             certificate_leaf(staple->certificate)) == 0) {
+            staple->response = fcntl(other->response, F_DUPFD_CLOEXEC, 0);
+            staple->ends_at = other->ends_at;
+            staple->ask_at = staple->response < 0 ? 0 : other->ask_at;
+            return;
+        }
+    }
+}
+
+static void add_all(struct staples *staples, const struct bundle *bundle,
+                    const struct staples *former)
+{
+    for (size_t i = 0; i < staples->config->certificate_count; i++) {
+        size_t before = staples->count;
+        if (wants_staple(&staples->config->certificates[i])) {
+            add(staples, bundle, i);
+        }
+        if (staples->count > before) {
+            keep_former(&staples->at[before], former);
+        }
+    }
+}
+
+enum status staples_open(struct staples **out, struct roster *roster,
+                         const struct live_generation *generation, const struct config *config,
+                         const struct staples *former)
+{
     size_t wanted = count_wanted(config);
     *out = NULL;
     if (wanted == 0) {
         return STATUS_OK;
     }
     struct staples *staples = calloc(1, sizeof(*staples) + wanted * sizeof(staples->at[0]));
-    struct bundle *bundle = parse_bundle(roster);
+    struct bundle *bundle = parse_bundle(generation);
     if (staples == NULL || bundle == NULL) {
         free(staples);
         bundle_free(bundle);
@@ -289,16 +323,21 @@ enum status staples_open(struct staples **out, struct roster *roster)
     const struct child_events events = {
         .on_message = on_message, .on_garbage = on_garbage, .self = staples};
     staples->roster = roster;
+    staples->config = config;
+    staples->key_base = generation_key_base(generation->number);
     child_init(&staples->fetcher, roster->supplies.loop, "fetcher", 0, &events);
-    for (size_t i = 0; i < config->certificate_count; i++) {
-        if (wants_staple(&config->certificates[i])) {
-            add(staples, bundle, i);
-        }
-    }
+    add_all(staples, bundle, former);
     bundle_free(bundle);
-    deadline_arm(&staples->tick, roster->supplies.loop, TICK_MS / 10, on_tick, staples);
     *out = staples;
     return STATUS_OK;
+}
+
+void staples_start(struct staples *staples)
+{
+    if (staples != NULL) {
+        deadline_arm(&staples->tick, staples->roster->supplies.loop, TICK_MS / 10, on_tick,
+                     staples);
+    }
 }
 
 void staples_close(struct staples *staples)

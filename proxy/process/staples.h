@@ -17,9 +17,15 @@
 
 struct staples;
 
-/* Reads the certificates from the snapshot and asks for the first. *out is NULL when no
- * certificate wants it. */
-MUST_CHECK enum status staples_open(struct staples **out, struct roster *roster);
+/* Reads the certificates from the generation's snapshot; responses that `former` has for the same
+ * ones are kept (NULL: there are none). *out is NULL when no certificate wants one. The config is
+ * borrowed. */
+MUST_CHECK enum status staples_open(struct staples **out, struct roster *roster,
+                                    const struct live_generation *generation,
+                                    const struct config *config, const struct staples *former);
+
+/* From now on it asks. NULL is fine. */
+void staples_start(struct staples *staples);
 
 /* Ends a fetcher that runs. NULL is fine, here and below. */
 void staples_close(struct staples *staples);

@@ -8,6 +8,9 @@
  *     START       relay_open, into the sandbox, then READY
  *     DRAIN       relay_drain, then DRAINED and the end
  *
+ * A reload is BUNDLE and LISTENERS again, then PREPARE (relay_prepare, then PREPARED), then COMMIT
+ * or ROLLBACK; later RELEASED for the former generation.
+ *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "proxy/process/worker_process.h"
@@ -21,7 +24,7 @@
 #include "proxy/base/clock.h"
 #include "proxy/net/timer.h"
 #include "proxy/process/channel.h"
-#include "proxy/process/handed_config.h"
+#include "proxy/process/generation_number.h"
 #include "proxy/process/log_settings.h"
 #include "proxy/process/memory_file.h"
 #include "proxy/process/memory_trim.h"
@@ -29,6 +32,7 @@
 #include "proxy/process/sandbox.h"
 #include "proxy/process/slots.h"
 #include "proxy/process/spawn.h"
+#include "proxy/process/worker_generation.h"
 #include "proxy/process/worker_keys.h"
 #include "proxy/relay/relay.h"
 
@@ -41,15 +45,15 @@ struct worker {
     struct deadline tick;
     struct memory_trim trim;
     struct counters *counters;
-    struct handed_config handed;
+    struct worker_generation *present;
+    struct worker_generation *next; /* being prepared; NULL: none */
+    struct list former;             /* of struct worker_generation */
     struct log *log;
     struct log *access_log;
     struct worker_keys *keys; /* NULL: the configuration has no certificate */
     struct relay *relay;
     struct sandbox_plan plan; /* what it is shut in with */
-    int *listeners;
-    size_t listener_count;
-    uint32_t keys_taken; /* channels to the keyholder, so far */
+    uint32_t keys_taken;      /* channels to the keyholder, so far */
     uint64_t dropped_told;
     uint8_t packet[CHANNEL_PACKET_MAX];
 };
@@ -94,10 +98,26 @@ static void count_dropped_lines(struct worker *worker)
     worker->dropped_told = dropped;
 }
 
+/* Not at once: what was asked of the keyholder before is read there by now. */
+static void tell_released(struct worker *worker)
+{
+    struct list_link *link = worker->former.head.next;
+    while (link != &worker->former.head) {
+        struct worker_generation *former = LIST_OBJECT(link, struct worker_generation, link);
+        link = link->next;
+        if (former->is_gone) {
+            (void)!channel_send(SPAWN_CHANNEL, &(struct channel_message){.kind = CHANNEL_RELEASED,
+                                                                         .number = former->number});
+            worker_generation_free(former);
+        }
+    }
+}
+
 static void on_tick(void *self)
 {
     struct worker *worker = self;
     deadline_arm(&worker->tick, worker->loop, TICK_MS, on_tick, worker);
+    tell_released(worker);
     if (worker->keys != NULL) {
         worker_keys_tick(worker->keys);
     }
@@ -118,15 +138,9 @@ static void ask_for_keys(void *self)
     (void)!channel_send(SPAWN_CHANNEL, &message);
 }
 
-static bool open_logs(struct worker *worker)
+static bool open_access_log(struct worker *worker, const struct config_log *settings)
 {
-    const struct config_log *settings = &worker->handed.config->log;
-    worker->log = log_new(log_settings_level(settings), log_settings_format(settings, SPAWN_LOG),
-                          SPAWN_LOG, worker->role);
-    if (worker->log == NULL) {
-        return false;
-    }
-    if (settings->access == CONFIG_LOG_ACCESS_OFF) {
+    if (settings->access == CONFIG_LOG_ACCESS_OFF || worker->access_log != NULL) {
         return true;
     }
     worker->access_log =
@@ -134,49 +148,117 @@ static bool open_logs(struct worker *worker)
     return worker->access_log != NULL;
 }
 
-static void take_bundle(struct worker *worker, const struct channel_message *message)
+static bool open_logs(struct worker *worker, const struct config_log *settings)
 {
-    char sentence[HANDED_CONFIG_SENTENCE_BYTES];
-    if (worker->handed.config != NULL) {
-        return;
+    if (worker->log == NULL) {
+        worker->log = log_new(log_settings_level(settings),
+                              log_settings_format(settings, SPAWN_LOG), SPAWN_LOG, worker->role);
     }
-    if (!handed_config_take(&worker->handed, message->descriptors[0], message->payload, sentence)) {
-        fail(worker, sentence);
-        return;
+    return worker->log != NULL && open_access_log(worker, settings);
+}
+
+/* False, with a sentence that says why. */
+static bool open_generation(struct worker *worker, struct worker_generation *generation,
+                            const struct channel_message *message, char *sentence)
+{
+    struct handed_config *handed = &generation->handed;
+    if (!handed_config_take(handed, message->descriptors[0], message->payload, sentence)) {
+        return false;
     }
-    if (!open_logs(worker)) {
-        fail(worker, "out of memory");
-        return;
+    if (!open_logs(worker, &handed->config->log)) {
+        (void)snprintf(sentence, HANDED_CONFIG_SENTENCE_BYTES, "out of memory");
+        return false;
     }
-    if (worker->handed.config->certificate_count == 0) {
-        return;
+    if (handed->config->certificate_count == 0 || worker->keys != NULL) {
+        return true;
     }
     struct crypto_error error = {{0}};
     worker->keys = worker_keys_new(worker->loop, worker->log, ask_for_keys, worker, &error);
-    if (worker->keys == NULL) {
-        fail(worker, error.text);
-    }
+    (void)snprintf(sentence, HANDED_CONFIG_SENTENCE_BYTES, "%s", error.text);
+    return worker->keys != NULL;
 }
 
-static void take_listeners(struct worker *worker, const struct channel_message *message)
+static void forget_next(struct worker *worker)
 {
-    size_t count = worker->listener_count + message->descriptor_count;
-    int *listeners = realloc(worker->listeners, count * sizeof(*listeners));
-    if (listeners == NULL) {
-        fail(worker, "out of memory");
+    if (worker->relay != NULL) {
+        relay_rollback(worker->relay);
+    }
+    worker_generation_free(worker->next);
+    worker->next = NULL;
+}
+
+static void take_bundle(struct worker *worker, const struct channel_message *message)
+{
+    char sentence[HANDED_CONFIG_SENTENCE_BYTES] = "out of memory";
+    bool is_first = worker->present == NULL;
+    struct worker_generation *taken = worker_generation_new(message->number);
+    forget_next(worker);
+    bool is_open = taken != NULL && open_generation(worker, taken, message, sentence);
+    if (is_open) {
+        *(is_first ? &worker->present : &worker->next) = taken;
         return;
     }
-    memcpy(listeners + worker->listener_count, message->descriptors,
-           message->descriptor_count * sizeof(*listeners));
-    worker->listeners = listeners;
-    worker->listener_count = count;
+    worker_generation_free(taken);
+    if (is_first) {
+        fail(worker, sentence);
+        return;
+    }
+    tell_failure(sentence);
+}
+
+/* False: not taken. */
+static bool take_listeners(struct worker *worker, const struct channel_message *message)
+{
+    struct worker_generation *to = worker->next != NULL ? worker->next : worker->present;
+    bool is_taken = to != NULL && (worker->next != NULL || worker->relay == NULL) &&
+                    worker_generation_take_listeners(to, message);
+    if (to != NULL && !is_taken && worker->relay == NULL) {
+        fail(worker, "out of memory");
+    }
+    return is_taken;
+}
+
+static void on_gone(void *self, const struct config *config)
+{
+    struct worker_generation *generation = self;
+    (void)config;
+    handed_config_fini(&generation->handed);
+    generation->is_gone = true;
+}
+
+static struct relay_start relay_start_of(struct worker *worker,
+                                         struct worker_generation *generation)
+{
+    return (struct relay_start){
+        .loop = worker->loop,
+        .config = generation->handed.config,
+        .bundle = generation->handed.bundle,
+        .key_client = worker->keys == NULL ? NULL : worker_keys_client(worker->keys),
+        .key_provider = worker->keys == NULL ? NULL : worker_keys_provider(worker->keys),
+        .tickets = worker->keys == NULL ? NULL : worker_keys_tickets(worker->keys),
+        .key_base = generation_key_base(generation->number),
+        .log = worker->log,
+        .access_log = worker->access_log,
+        .counters = worker->counters,
+        .descriptors = generation->listeners,
+        .descriptor_count = generation->listener_count,
+        .on_gone = on_gone,
+        .self = generation,
+    };
+}
+
+/* Certificates and authorities are objects by now, their files can go. */
+static void drop_bundle(struct worker_generation *generation)
+{
+    bundle_free(generation->handed.bundle);
+    generation->handed.bundle = NULL;
 }
 
 /* All that it needs is open, and no conn was accepted yet. */
 static void enter_sandbox(struct worker *worker)
 {
     struct channel_message ready = {.kind = CHANNEL_READY};
-    sandbox_plan_worker(&worker->plan, worker->handed.config);
+    sandbox_plan_worker(&worker->plan, worker->present->handed.config);
     ready.number = sandbox_to_number(sandbox_enter(&worker->plan));
     if (channel_send(SPAWN_CHANNEL, &ready) != STATUS_OK) {
         loop_stop(worker->loop);
@@ -185,29 +267,73 @@ static void enter_sandbox(struct worker *worker)
 
 static void start(struct worker *worker)
 {
-    if (worker->handed.config == NULL || worker->relay != NULL) {
+    if (worker->present == NULL || worker->relay != NULL) {
         return;
     }
-    const struct relay_start relay_start = {
-        .loop = worker->loop,
-        .config = worker->handed.config,
-        .bundle = worker->handed.bundle,
-        .key_client = worker->keys == NULL ? NULL : worker_keys_client(worker->keys),
-        .key_provider = worker->keys == NULL ? NULL : worker_keys_provider(worker->keys),
-        .tickets = worker->keys == NULL ? NULL : worker_keys_tickets(worker->keys),
-        .log = worker->log,
-        .access_log = worker->access_log,
-        .counters = worker->counters,
-        .descriptors = worker->listeners,
-        .descriptor_count = worker->listener_count,
-    };
+    const struct relay_start relay_start = relay_start_of(worker, worker->present);
     struct relay_error error = {{0}};
     if (relay_open(&worker->relay, &relay_start, &error) != STATUS_OK) {
         worker->relay = NULL;
         fail(worker, error.text[0] == '\0' ? "the relay cannot be opened" : error.text);
         return;
     }
+    drop_bundle(worker->present);
     enter_sandbox(worker);
+}
+
+/* ---- the next generation ---- */
+
+static bool is_next(const struct worker *worker, const struct channel_message *message)
+{
+    return worker->relay != NULL && worker->next != NULL && worker->next->number == message->number;
+}
+
+static void prepare(struct worker *worker, const struct channel_message *message)
+{
+    if (!is_next(worker, message)) {
+        return; /* it was told why when its bundle came */
+    }
+    struct sandbox_plan needed;
+    sandbox_plan_worker(&needed, worker->next->handed.config);
+    if (!sandbox_plan_covers(&worker->plan, &needed)) {
+        tell_failure("it needs more than the sandbox of the running workers allows (`sandbox: "
+                     "exact`): another port of a server, a first name or unix socket; expected a "
+                     "restart");
+        forget_next(worker);
+        return;
+    }
+    const struct relay_start relay_start = relay_start_of(worker, worker->next);
+    struct relay_error error = {{0}};
+    if (relay_prepare(worker->relay, &relay_start, &error) != STATUS_OK) {
+        tell_failure(error.text[0] == '\0' ? "the relay cannot be opened" : error.text);
+        forget_next(worker);
+        return;
+    }
+    drop_bundle(worker->next);
+    (void)!channel_send(SPAWN_CHANNEL, &(struct channel_message){.kind = CHANNEL_PREPARED,
+                                                                 .number = message->number});
+}
+
+static void commit(struct worker *worker, const struct channel_message *message)
+{
+    if (!is_next(worker, message)) {
+        return;
+    }
+    struct worker_generation *former = worker->present;
+    const struct config_log *settings = &worker->next->handed.config->log;
+    log_retune(worker->log, log_settings_level(settings), log_settings_format(settings, SPAWN_LOG));
+    relay_commit(worker->relay);
+    worker->present = worker->next;
+    worker->next = NULL;
+    list_append(&worker->former, &former->link);
+    worker_generation_close_listeners(former);
+}
+
+static void roll_back(struct worker *worker, const struct channel_message *message)
+{
+    if (is_next(worker, message)) {
+        forget_next(worker);
+    }
 }
 
 static void on_drained(void *self)
@@ -217,15 +343,6 @@ static void on_drained(void *self)
     loop_stop(worker->loop);
 }
 
-/* Once the master has closed its copies too, new conns are refused by the kernel. */
-static void close_listeners(struct worker *worker)
-{
-    for (size_t i = 0; i < worker->listener_count; i++) {
-        (void)close(worker->listeners[i]);
-    }
-    worker->listener_count = 0;
-}
-
 static void drain(struct worker *worker)
 {
     if (worker->relay == NULL) {
@@ -233,7 +350,7 @@ static void drain(struct worker *worker)
         return;
     }
     relay_drain(worker->relay, on_drained, worker);
-    close_listeners(worker);
+    worker_generation_close_listeners(worker->present);
 }
 
 static void take_staple(struct worker *worker, const struct channel_message *message)
@@ -264,8 +381,10 @@ static void act(struct worker *worker, const struct channel_message *message)
 {
     switch (message->kind) {
     case CHANNEL_LISTENERS:
-        take_listeners(worker, message);
-        return; /* they stay open */
+        if (take_listeners(worker, message)) {
+            return; /* they stay open */
+        }
+        break;
     case CHANNEL_KEYS:
         if (worker->keys != NULL) {
             worker->keys_taken++;
@@ -288,7 +407,19 @@ static void act(struct worker *worker, const struct channel_message *message)
     case CHANNEL_LOG:
         take_log(message);
         break;
+    case CHANNEL_PREPARE:
+        prepare(worker, message);
+        break;
+    case CHANNEL_COMMIT:
+        commit(worker, message);
+        break;
+    case CHANNEL_ROLLBACK:
+        roll_back(worker, message);
+        break;
     case CHANNEL_WORKER:
+    case CHANNEL_RELEASE:
+    case CHANNEL_PREPARED:
+    case CHANNEL_RELEASED:
     case CHANNEL_ASK:
     case CHANNEL_KEYRING:
     case CHANNEL_READY:
@@ -320,6 +451,7 @@ static void on_channel(void *self, unsigned events)
 static bool open_worker(struct worker *worker, size_t index)
 {
     (void)snprintf(worker->role, sizeof(worker->role), "worker %zu", index);
+    list_init(&worker->former);
     role_harden(worker->role);
     worker->counters = slots_attach(SPAWN_SLOTS, index - 1);
     (void)close(SPAWN_SLOTS);
@@ -343,8 +475,12 @@ static void close_worker(struct worker *worker)
     loop_free(worker->loop);
     log_free(worker->access_log);
     log_free(worker->log);
-    handed_config_fini(&worker->handed);
-    free(worker->listeners);
+    worker_generation_free(worker->next);
+    worker_generation_free(worker->present);
+    for (struct list_link *link = list_first(&worker->former); link != NULL;
+         link = list_first(&worker->former)) {
+        worker_generation_free(LIST_OBJECT(link, struct worker_generation, link));
+    }
 }
 
 int worker_process_run(size_t index)

@@ -52,6 +52,7 @@ void client_conn_dissolve(struct client_conn *conn)
     buffer_clear(&conn->first, loop_buffer_pool(shared->loop));
     list_remove(&conn->link);
     loop_post_reap(shared->loop, &conn->post_reap);
+    relay_shared_leave(shared);
 }
 
 static void end_conn(struct client_conn *conn)
@@ -71,6 +72,36 @@ static void refuse(struct client_conn *conn, enum fault_code fault, const char *
     }
     note_fault(conn, fault, reason);
     end_conn(conn);
+}
+
+/* ---- one generation after the other ---- */
+
+static void judge_trust(struct client_conn *conn)
+{
+    const struct config_listener *config = conn->entry->config;
+    conn->is_trusted =
+        conn->has_address &&
+        cidr_any_has(config->trusted_proxies, config->trusted_proxy_count, &conn->address);
+}
+
+static void move(struct client_conn *conn, struct entry *to)
+{
+    struct relay_shared *from = shared_of(conn);
+    list_remove(&conn->link);
+    list_append(&to->conns, &conn->link);
+    conn->entry = to;
+    judge_trust(conn);
+    relay_shared_use(to->shared);
+    relay_shared_leave(from);
+}
+
+void client_conn_follow(struct client_conn *conn)
+{
+    struct entry *successor = conn->entry->successor;
+    if (successor != NULL && conn->codec != NULL) {
+        conn->codec->calls->retune(conn->codec, &successor->settings);
+        move(conn, successor);
+    }
 }
 
 void client_conn_drain(struct client_conn *conn)
@@ -108,6 +139,9 @@ static struct exchange *open_exchange(void *self, struct responder *responder)
 
 static void start_codec(struct client_conn *conn, server_codec_open *open)
 {
+    if (conn->entry->successor != NULL) {
+        move(conn, conn->entry->successor);
+    }
     struct relay_shared *shared = shared_of(conn);
     const struct server_codec_start start = {
         .loop = shared->loop,
@@ -126,7 +160,7 @@ static void start_codec(struct client_conn *conn, server_codec_open *open)
         end_conn(conn);
         return;
     }
-    if (shared->is_draining) {
+    if (conn->entry->is_draining) {
         conn->codec->calls->drain(conn->codec);
     }
 }
@@ -228,14 +262,11 @@ static void on_failed(void *self, enum stream_failure failure)
 
 static void settle_address(struct client_conn *conn)
 {
-    const struct config_listener *config = conn->entry->config;
     conn->address_slice = (slice){"", 0};
-    conn->is_trusted = false;
     if (conn->has_address) {
         conn->address_slice = cidr_write(&conn->address, conn->address_text);
-        conn->is_trusted =
-            cidr_any_has(config->trusted_proxies, config->trusted_proxy_count, &conn->address);
     }
+    judge_trust(conn);
 }
 
 /* From here on the conn is the client's that the balancer names, and so is its trust. */
@@ -422,6 +453,7 @@ void client_conn_accept(struct entry *entry, int descriptor)
     conn->accepted_us = loop_now_us(shared->loop);
     conn->post_reap = (struct loop_post){.run = reap, .self = conn};
     list_append(&entry->conns, &conn->link);
+    relay_shared_use(shared);
     shared->on_conn_opened(shared->self);
     learn_addresses(conn);
     deadline_arm(&conn->deadline, shared->loop, shared->config->timeouts.handshake_ms,

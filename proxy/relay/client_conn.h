@@ -64,5 +64,9 @@ void client_conn_describe(const struct client_conn *conn, struct proxy_protocol 
  * goes, the count stays. */
 void client_conn_dissolve(struct client_conn *conn);
 
+/* Goes over to the successor of its entry, unless it is still in its handshake (then it does so
+ * after it). Exchanges that run stay where they began. */
+void client_conn_follow(struct client_conn *conn);
+
 void client_conn_drain(struct client_conn *conn);
 void client_conn_close(struct client_conn *conn, enum fault_code fault);

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "config/address.h"
+#include "crypto/tls_server.h"
 #include "proxy/relay/client_conn.h"
 #include "proxy/relay/relay_tunnel.h"
 
@@ -71,21 +73,28 @@ enum status entry_init(struct entry *entry, struct relay_shared *shared,
     return route_table_new(&entry->routes, config);
 }
 
-enum status entry_open(struct entry *entry, const int *descriptors, size_t count)
+enum status entry_lend(struct entry *entry, const int *descriptors, size_t count)
 {
-    entry->listeners = calloc(count, sizeof(*entry->listeners));
+    entry->listeners = calloc(count + 1, sizeof(*entry->listeners));
     if (entry->listeners == NULL) {
         return STATUS_NOMEM;
     }
     for (size_t i = 0; i < count; i++) {
-        enum status status = listener_open(&entry->listeners[i], entry->shared->loop,
-                                           descriptors[i], &listener_events, entry);
-        if (status != STATUS_OK) {
-            return status;
-        }
-        entry->listener_count++;
+        listener_init(&entry->listeners[i], entry->shared->loop, descriptors[i], &listener_events,
+                      entry);
     }
+    entry->listener_count = count;
     return STATUS_OK;
+}
+
+bool entry_open(struct entry *entry)
+{
+    bool is_open = true;
+    for (size_t i = 0; i < entry->listener_count; i++) {
+        listener_resume(&entry->listeners[i]);
+        is_open = is_open && !entry->listeners[i].is_paused;
+    }
+    return is_open;
 }
 
 void entry_pause(struct entry *entry)
@@ -102,7 +111,7 @@ void entry_resume(struct entry *entry)
     }
 }
 
-static void close_listeners(struct entry *entry)
+void entry_stop(struct entry *entry)
 {
     for (size_t i = 0; i < entry->listener_count; i++) {
         listener_close(&entry->listeners[i]);
@@ -110,15 +119,120 @@ static void close_listeners(struct entry *entry)
     entry->listener_count = 0;
 }
 
-void entry_drain(struct entry *entry)
+/* ---- one generation after the other ---- */
+
+static bool has_address(const struct config_listener *listener,
+                        const struct config_address *address)
 {
-    close_listeners(entry);
-    struct list_link *link = entry->conns.head.next;
-    while (link != &entry->conns.head) {
-        struct list_link *next = link->next; /* draining an idle conn takes it off the list */
-        client_conn_drain(LIST_OBJECT(link, struct client_conn, link));
+    for (size_t i = 0; i < listener->address_count; i++) {
+        if (address_is_same(&listener->addresses[i], address)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool entry_is_continued_by(const struct entry *entry, const struct entry *later)
+{
+    if ((entry->tls == NULL) != (later->tls == NULL) ||
+        entry->config->proxy_protocol != later->config->proxy_protocol ||
+        (entry->tls != NULL && !tls_server_asks_the_same(entry->tls, later->tls))) {
+        return false;
+    }
+    for (size_t i = 0; i < entry->config->address_count; i++) {
+        if (!has_address(later->config, &entry->config->addresses[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void each_link(struct list *list, void (*run)(struct list_link *link))
+{
+    struct list_link *link = list->head.next;
+    while (link != &list->head) {
+        struct list_link *next = link->next; /* it may leave the list */
+        run(link);
         link = next;
     }
+}
+
+static void follow_conn(struct list_link *link)
+{
+    client_conn_follow(LIST_OBJECT(link, struct client_conn, link));
+}
+
+static void drain_conn(struct list_link *link)
+{
+    client_conn_drain(LIST_OBJECT(link, struct client_conn, link));
+}
+
+void entry_follow(struct entry *entry, struct entry *later)
+{
+    entry->successor = later;
+    if (later == NULL) {
+        entry->is_draining = true;
+        each_link(&entry->conns, drain_conn);
+        return;
+    }
+    each_link(&entry->conns, follow_conn);
+    each_link(&entry->tunnels, relay_tunnel_follow);
+}
+
+static bool has_server(const struct config_backend *backend, slice url)
+{
+    for (size_t i = 0; i < backend->server_count; i++) {
+        if (slice_equal(slice_of(backend->servers[i].url), url)) {
+            return true;
+        }
+    }
+    return url.len == 0;
+}
+
+bool entry_leads_to(const struct entry *entry, slice authority, slice path, slice server_url,
+                    size_t *backend)
+{
+    if (entry->routes == NULL) {
+        return false;
+    }
+    const struct message request = {.authority = authority, .path = path};
+    struct route_match match = {0};
+    struct arena arena;
+    arena_init(&arena, loop_arena_pool(entry->shared->loop), path.len + ARENA_BLOCK_BYTES);
+    enum fault_code fault = route_table_find(entry->routes, &request, &arena, &match);
+    arena_reset(&arena);
+    *backend = match.backend;
+    return fault == FAULT_NONE &&
+           has_server(&entry->shared->config->backends[match.backend], server_url);
+}
+
+static void close_left(struct list_link *link)
+{
+    struct client_conn *conn = LIST_OBJECT(link, struct client_conn, link);
+    /* One in its handshake has a deadline of its own, and follows after it. */
+    if (conn->entry->is_draining || conn->codec != NULL) {
+        client_conn_close(conn, FAULT_DRAIN_DEADLINE);
+    }
+}
+
+static void close_tunnel(struct list_link *link)
+{
+    relay_tunnel_close(link, FAULT_DRAIN_DEADLINE);
+}
+
+void entry_close_left(struct entry *entry)
+{
+    each_link(&entry->conns, close_left);
+    each_link(&entry->tunnels, close_tunnel);
+}
+
+/* ---- the end ---- */
+
+void entry_drain(struct entry *entry)
+{
+    entry->is_draining = true;
+    entry_stop(entry);
+    each_link(&entry->conns, drain_conn);
 }
 
 void entry_close_conns(struct entry *entry, enum fault_code fault)
@@ -135,7 +249,7 @@ void entry_close_conns(struct entry *entry, enum fault_code fault)
 
 void entry_fini(struct entry *entry)
 {
-    close_listeners(entry);
+    entry_stop(entry);
     entry_close_conns(entry, FAULT_DRAIN_DEADLINE);
     free(entry->listeners);
     route_table_free(entry->routes);

@@ -33,7 +33,7 @@ void exchange_facts_of(const struct relay_exchange *relayed, struct exchange_fac
         .request_id = relayed->identity.id,
         .trace_id = relayed->identity.trace_id,
         .client = conn->address_slice,
-        .listener = slice_of(conn->entry->config->name),
+        .listener = slice_of(relayed->entry->config->name),
         .is_tls = conn->tls.version != NULL,
         .tls_version = exchange_text(conn->tls.version),
         .tls_cipher = exchange_text(conn->tls.cipher),

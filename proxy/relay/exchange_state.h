@@ -23,8 +23,11 @@ enum phase {
 struct relay_exchange {
     struct exchange exchange;
     struct relay_shared *shared;
+    struct list_link link; /* in its generation */
+    struct entry *entry;   /* where it began: the conn may have gone over to a later one */
     struct client_conn *conn;
     struct relay_exchange *next_free;
+    uint64_t drain_at_ms; /* when it ends, because its route is gone; 0: it is there */
     enum phase phase;
     enum fault_code fault;
     unsigned status; /* of the response; 0: none */

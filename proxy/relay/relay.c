@@ -1,6 +1,6 @@
 /* proxy/relay/relay.c
  *
- * Puts one worker's relay together from its configuration, keeps the limit of conns, drains.
+ * Lets one generation follow another in a worker, keeps the limit of conns, drains.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -11,13 +11,9 @@
 #include <time.h>
 
 #include "proxy/net/resolver.h"
-#include "proxy/relay/entry.h"
 #include "proxy/relay/expiry_event.h"
+#include "proxy/relay/generation.h"
 #include "proxy/relay/random_pool.h"
-#include "proxy/relay/relay_exchange.h"
-#include "proxy/relay/relay_shared.h"
-#include "proxy/relay/relay_tls.h"
-#include "proxy/upstream/backend.h"
 
 enum {
     DESCRIPTORS_RESERVED = 64, /* for logs, channels, DNS, and what libraries open */
@@ -26,13 +22,18 @@ enum {
 };
 
 struct relay {
-    struct relay_shared shared;
-    struct upstream upstream;
+    struct loop *loop;
+    struct log *log;
+    struct counters *counters;
+    struct resolver *resolver;
     struct random_pool random;
-    struct relay_tls *tls;
-    struct entry *entries;
-    size_t entry_count;
+    struct generation *present;
+    struct generation *prepared; /* NULL: none */
+    struct list former;          /* of struct generation */
+    uint64_t conns_open;         /* of clients, in all generations */
+    uint64_t conns_max;
     bool is_paused;
+    bool is_draining;
     struct deadline drain;
     struct loop_post post_settle;
     struct deadline settle; /* looks again whether the last responses have left */
@@ -59,24 +60,14 @@ static uint64_t conns_max(const struct config *config)
     return wanted < CONNS_LEAST ? CONNS_LEAST : wanted;
 }
 
-static void pause_entries(struct relay *relay)
+static void pause_accepting(struct relay *relay)
 {
     relay->is_paused = true;
-    counter_add(relay->shared.counters, COUNTER_ACCEPT_PAUSES, 1);
-    LOG_EVENT(relay->shared.log, LOG_WARN, "accept_paused",
+    counter_add(relay->counters, COUNTER_ACCEPT_PAUSES, 1);
+    LOG_EVENT(relay->log, LOG_WARN, "accept_paused",
               log_text("fault", fault_name(FAULT_LIMIT_CONNECTIONS)),
-              log_number("conns", (int64_t)relay->shared.conns_open));
-    for (size_t i = 0; i < relay->entry_count; i++) {
-        entry_pause(&relay->entries[i]);
-    }
-}
-
-static void resume_entries(struct relay *relay)
-{
-    relay->is_paused = false;
-    for (size_t i = 0; i < relay->entry_count; i++) {
-        entry_resume(&relay->entries[i]);
-    }
+              log_number("conns", (int64_t)relay->conns_open));
+    generation_pause(relay->present);
 }
 
 static void settle_drain(void *self);
@@ -84,161 +75,125 @@ static void settle_drain(void *self);
 static void on_conn_opened(void *self)
 {
     struct relay *relay = self;
-    struct relay_shared *shared = &relay->shared;
-    shared->conns_open++;
-    counter_add(shared->counters, COUNTER_CONNS_ACCEPTED, 1);
-    counter_add(shared->counters, COUNTER_CONNS_OPEN, 1);
-    if (shared->conns_open >= shared->conns_max && !relay->is_paused) {
-        pause_entries(relay);
+    relay->conns_open++;
+    counter_add(relay->counters, COUNTER_CONNS_ACCEPTED, 1);
+    counter_add(relay->counters, COUNTER_CONNS_OPEN, 1);
+    if (relay->conns_open >= relay->conns_max && !relay->is_paused) {
+        pause_accepting(relay);
     }
 }
 
 static void on_conn_closed(void *self)
 {
     struct relay *relay = self;
-    struct relay_shared *shared = &relay->shared;
-    shared->conns_open--;
-    counter_sub(shared->counters, COUNTER_CONNS_OPEN, 1);
-    if (shared->is_draining) {
+    relay->conns_open--;
+    counter_sub(relay->counters, COUNTER_CONNS_OPEN, 1);
+    if (relay->is_draining) {
         /* What this turn has still to say leaves at its end. */
-        loop_post_next_turn(shared->loop, &relay->post_settle);
+        loop_post_next_turn(relay->loop, &relay->post_settle);
         return;
     }
     /* Some room first, so that the two do not alternate with every conn. */
-    if (relay->is_paused && shared->conns_open < shared->conns_max - shared->conns_max / 64) {
-        resume_entries(relay);
+    if (relay->is_paused && relay->conns_open < relay->conns_max - relay->conns_max / 64) {
+        relay->is_paused = false;
+        generation_resume(relay->present);
     }
 }
 
 static void on_server_conns_changed(void *self, int change)
 {
-    struct relay *relay = self;
+    const struct relay *relay = self;
     if (change > 0) {
-        counter_add(relay->shared.counters, COUNTER_BACKEND_CONNS_OPEN, 1);
+        counter_add(relay->counters, COUNTER_BACKEND_CONNS_OPEN, 1);
     } else {
-        counter_sub(relay->shared.counters, COUNTER_BACKEND_CONNS_OPEN, 1);
+        counter_sub(relay->counters, COUNTER_BACKEND_CONNS_OPEN, 1);
     }
 }
 
 static void on_server_certificate(void *self, const struct server *server, int64_t not_after)
 {
     const struct relay *relay = self;
-    expiry_note_server(&relay->shared, server, not_after, (int64_t)time(NULL));
+    expiry_note_server(&relay->present->shared, server, not_after, (int64_t)time(NULL));
 }
 
-/* ---- opening ---- */
+/* ---- generations ---- */
 
-static void set_access_log(struct relay *relay, const struct relay_start *start)
+static enum status make_generation(struct relay *relay, struct generation **out,
+                                   const struct relay_start *start, struct relay_error *error)
 {
-    const struct config_log *log = &start->config->log;
-    bool is_text =
-        log->access == CONFIG_LOG_ACCESS_TEXT ||
-        (log->access == CONFIG_LOG_ACCESS_ERRORS_ONLY && log->format == CONFIG_LOG_FORMAT_TEXT);
-    relay->shared.access_log = (struct access_log){
-        .log = start->access_log,
-        .format = is_text ? LOG_TEXT : LOG_JSON,
-        .errors_only = log->access == CONFIG_LOG_ACCESS_ERRORS_ONLY,
-    };
-}
-
-static void set_shared(struct relay *relay, const struct relay_start *start)
-{
-    relay->shared.loop = start->loop;
-    relay->shared.config = start->config;
-    relay->shared.log = start->log;
-    relay->shared.counters = start->counters;
-    relay->shared.random = random_pool_source(&relay->random);
-    relay->shared.conns_max = conns_max(start->config);
-    relay->shared.on_conn_opened = on_conn_opened;
-    relay->shared.on_conn_closed = on_conn_closed;
-    relay->shared.self = relay;
-    set_access_log(relay, start);
-}
-
-static enum status set_upstream(struct relay *relay, const struct relay_start *start)
-{
-    const struct config *config = start->config;
-    relay->upstream = (struct upstream){
-        .loop = start->loop,
-        .resolver = resolver_new(start->loop),
-        .settings = {.limits = {.header_bytes = config->limits.response_header_bytes,
-                                .header_count = config->limits.response_header_count,
-                                .uri_bytes = config->limits.uri_bytes,
-                                .trailer_bytes = config->limits.trailer_bytes,
-                                .overhead_bytes = config->limits.chunk_overhead_bytes},
-                     .response_ms = config->timeouts.response_ms,
-                     .ping_ms = config->timeouts.ping_ms},
-        .connect_ms = config->timeouts.connect_ms,
-        .resolve_ms = config->timeouts.resolve_ms,
-        .backend_idle_ms = config->timeouts.backend_idle_ms,
-        .dead_peer_ms = config->timeouts.dead_peer_ms,
-        .on_conns_changed = on_server_conns_changed,
-        .on_certificate = on_server_certificate,
+    const struct generation_host host = {
+        .resolver = relay->resolver,
+        .random = random_pool_source(&relay->random),
+        .on_conn_opened = on_conn_opened,
+        .on_conn_closed = on_conn_closed,
+        .on_server_conns_changed = on_server_conns_changed,
+        .on_server_certificate = on_server_certificate,
         .self = relay,
     };
-    return relay->upstream.resolver != NULL ? STATUS_OK : STATUS_NOMEM;
+    return generation_new(out, &host, start, error);
 }
 
-static enum status open_backends(struct relay *relay)
+enum status relay_prepare(struct relay *relay, const struct relay_start *start,
+                          struct relay_error *error)
 {
-    const struct config *config = relay->shared.config;
-    relay->shared.backends = calloc(config->backend_count + 1, sizeof(struct backend *));
-    if (relay->shared.backends == NULL) {
-        return STATUS_NOMEM;
+    if (relay->prepared != NULL || relay->is_draining) {
+        return STATUS_REFUSED;
     }
-    for (size_t i = 0; i < config->backend_count; i++) {
-        enum status status =
-            backend_new(&relay->shared.backends[i], &relay->upstream, &config->backends[i],
-                        relay_tls_clients(relay->tls, i), relay_tls_tunnel_clients(relay->tls, i));
-        if (status != STATUS_OK) {
-            return status;
-        }
-    }
-    return STATUS_OK;
+    return make_generation(relay, &relay->prepared, start, error);
 }
 
-static enum status open_entries(struct relay *relay, const struct relay_start *start)
+void relay_rollback(struct relay *relay)
 {
-    const struct config *config = start->config;
-    relay->entries = calloc(config->listener_count + 1, sizeof(*relay->entries));
-    if (relay->entries == NULL) {
-        return STATUS_NOMEM;
+    struct generation *prepared = relay->prepared;
+    relay->prepared = NULL;
+    if (prepared != NULL) {
+        generation_close_backends(prepared);
+        generation_free(prepared);
     }
-    size_t descriptor = 0;
-    for (size_t i = 0; i < config->listener_count; i++) {
-        struct entry *entry = &relay->entries[i];
-        const struct config_listener *listener = &config->listeners[i];
-        if (descriptor + listener->address_count > start->descriptor_count) {
-            return STATUS_REFUSED;
-        }
-        enum status status =
-            entry_init(entry, &relay->shared, listener, relay_tls_server(relay->tls, i));
-        if (status != STATUS_OK) {
-            return status;
-        }
-        relay->entry_count++;
-        status = entry_open(entry, start->descriptors + descriptor, listener->address_count);
-        if (status != STATUS_OK) {
-            return status;
-        }
-        descriptor += listener->address_count;
-    }
-    return STATUS_OK;
 }
+
+static void let_follow(struct relay *relay, uint64_t drain_ms)
+{
+    for (struct list_link *link = list_first(&relay->former); link != NULL;
+         link = list_next(&relay->former, link)) {
+        generation_follow(LIST_OBJECT(link, struct generation, link), relay->present, drain_ms);
+    }
+}
+
+void relay_commit(struct relay *relay)
+{
+    struct generation *former = relay->present;
+    if (relay->prepared == NULL) {
+        return;
+    }
+    relay->present = relay->prepared;
+    relay->prepared = NULL;
+    const struct config *config = relay->present->shared.config;
+    relay->conns_max = conns_max(config);
+    relay->is_paused = relay->conns_open >= relay->conns_max;
+    if (!relay->is_paused) {
+        (void)generation_open(relay->present);
+    }
+    list_append(&relay->former, &former->link);
+    let_follow(relay, config->timeouts.drain_ms);
+    generation_retire(former);
+}
+
+/* ---- draining ---- */
 
 /* Drained means: no conn is open, and no last response is still on its way (a stream that lingers),
  * unless the time for that is over too. */
 static void settle_drain(void *self)
 {
     struct relay *relay = self;
-    if (relay->shared.conns_open > 0 || relay->on_drained == NULL) {
+    if (relay->conns_open > 0 || relay->on_drained == NULL) {
         return;
     }
-    if (loop_is_held(relay->shared.loop) && !relay->is_overdue) {
-        deadline_arm(&relay->settle, relay->shared.loop, SETTLE_MS, settle_drain, relay);
+    if (loop_is_held(relay->loop) && !relay->is_overdue) {
+        deadline_arm(&relay->settle, relay->loop, SETTLE_MS, settle_drain, relay);
         return;
     }
-    loop_post_reap(relay->shared.loop, &relay->post_drained);
+    loop_post_reap(relay->loop, &relay->post_drained);
 }
 
 static void on_drained_post(void *self)
@@ -251,6 +206,107 @@ static void on_drained_post(void *self)
     }
 }
 
+static void each_generation(struct relay *relay, void (*run)(struct generation *generation))
+{
+    struct list_link *link = relay->former.head.next;
+    while (link != &relay->former.head) {
+        struct list_link *next = link->next; /* it may go */
+        run(LIST_OBJECT(link, struct generation, link));
+        link = next;
+    }
+    if (relay->present != NULL) {
+        run(relay->present);
+    }
+}
+
+static void close_conns(struct generation *generation)
+{
+    generation_close_conns(generation, FAULT_DRAIN_DEADLINE);
+}
+
+static void on_drain_deadline(void *self)
+{
+    struct relay *relay = self;
+    LOG_EVENT(relay->log, LOG_WARN, "drain_deadline",
+              log_number("conns", (int64_t)relay->conns_open));
+    relay->is_overdue = true;
+    each_generation(relay, close_conns);
+    settle_drain(relay);
+}
+
+void relay_drain(struct relay *relay, void (*on_drained)(void *self), void *self)
+{
+    relay_rollback(relay);
+    relay->is_draining = true;
+    relay->on_drained = on_drained;
+    relay->on_drained_self = self;
+    each_generation(relay, generation_drain);
+    deadline_arm(&relay->drain, relay->loop, relay->present->shared.config->timeouts.drain_ms,
+                 on_drain_deadline, relay);
+    settle_drain(relay);
+}
+
+/* ---- the end ---- */
+
+/* From now on the relay alone decides when a generation goes. */
+static void forget_users(struct generation *generation)
+{
+    generation->shared.on_unused = NULL;
+}
+
+void relay_free(struct relay *relay)
+{
+    if (relay == NULL) {
+        return;
+    }
+    relay_rollback(relay);
+    relay->on_drained = NULL;
+    deadline_disarm(&relay->drain);
+    deadline_disarm(&relay->settle);
+    relay->is_draining = true;
+    each_generation(relay, forget_users);
+    each_generation(relay, close_conns);
+    each_generation(relay, generation_close_backends);
+    loop_reap(relay->loop);
+    each_generation(relay, generation_free);
+    resolver_free(relay->resolver);
+    loop_unpost(&relay->post_drained);
+    loop_unpost(&relay->post_settle);
+    free(relay);
+}
+
+static void staple_if_own(struct generation *generation, uint32_t key_id, slice der)
+{
+    uint32_t index = key_id - generation->key_base;
+    if (index < generation->shared.config->certificate_count) {
+        relay_tls_staple(generation->tls, index, der);
+    }
+}
+
+void relay_staple(struct relay *relay, uint32_t key_id, slice der)
+{
+    staple_if_own(relay->present, key_id, der);
+    if (relay->prepared != NULL) {
+        staple_if_own(relay->prepared, key_id, der);
+    }
+}
+
+/* ---- opening ---- */
+
+static enum status open_first(struct relay *relay, const struct relay_start *start,
+                              struct relay_error *error)
+{
+    relay->resolver = resolver_new(start->loop);
+    if (relay->resolver == NULL) {
+        return STATUS_NOMEM;
+    }
+    enum status status = make_generation(relay, &relay->present, start, error);
+    if (status != STATUS_OK) {
+        return status;
+    }
+    return generation_open(relay->present) ? STATUS_OK : STATUS_NOMEM;
+}
+
 enum status relay_open(struct relay **out, const struct relay_start *start,
                        struct relay_error *error)
 {
@@ -259,87 +315,18 @@ enum status relay_open(struct relay **out, const struct relay_start *start,
     if (relay == NULL) {
         return STATUS_NOMEM;
     }
+    relay->loop = start->loop;
+    relay->log = start->log;
+    relay->counters = start->counters;
+    relay->conns_max = conns_max(start->config);
     relay->post_settle = (struct loop_post){.run = settle_drain, .self = relay};
     relay->post_drained = (struct loop_post){.run = on_drained_post, .self = relay};
-    set_shared(relay, start);
-    enum status status = set_upstream(relay, start);
-    if (status == STATUS_OK) {
-        status = relay_tls_open(&relay->tls, start, error);
-    }
-    if (status == STATUS_OK) {
-        status = open_backends(relay);
-    }
-    if (status == STATUS_OK) {
-        status = open_entries(relay, start);
-    }
+    list_init(&relay->former);
+    enum status status = open_first(relay, start, error);
     if (status != STATUS_OK) {
         relay_free(relay);
         return status;
     }
     *out = relay;
     return STATUS_OK;
-}
-
-/* ---- draining and the end ---- */
-
-static void close_conns(struct relay *relay)
-{
-    for (size_t i = 0; i < relay->entry_count; i++) {
-        entry_close_conns(&relay->entries[i], FAULT_DRAIN_DEADLINE);
-    }
-}
-
-static void on_drain_deadline(void *self)
-{
-    struct relay *relay = self;
-    LOG_EVENT(relay->shared.log, LOG_WARN, "drain_deadline",
-              log_number("conns", (int64_t)relay->shared.conns_open));
-    relay->is_overdue = true;
-    close_conns(relay);
-    settle_drain(relay);
-}
-
-void relay_drain(struct relay *relay, void (*on_drained)(void *self), void *self)
-{
-    relay->shared.is_draining = true;
-    relay->on_drained = on_drained;
-    relay->on_drained_self = self;
-    for (size_t i = 0; i < relay->entry_count; i++) {
-        entry_drain(&relay->entries[i]);
-    }
-    deadline_arm(&relay->drain, relay->shared.loop, relay->shared.config->timeouts.drain_ms,
-                 on_drain_deadline, relay);
-    settle_drain(relay);
-}
-
-void relay_free(struct relay *relay)
-{
-    if (relay == NULL) {
-        return;
-    }
-    relay->on_drained = NULL;
-    deadline_disarm(&relay->drain);
-    deadline_disarm(&relay->settle);
-    relay->shared.is_draining = true;
-    for (size_t i = 0; i < relay->entry_count; i++) {
-        entry_fini(&relay->entries[i]);
-    }
-    free(relay->entries);
-    for (size_t i = 0; relay->shared.backends != NULL && i < relay->shared.config->backend_count;
-         i++) {
-        backend_free(relay->shared.backends[i]);
-    }
-    free(relay->shared.backends);
-    loop_reap(relay->shared.loop);
-    resolver_free(relay->upstream.resolver);
-    relay_tls_close(relay->tls);
-    relay_exchange_free_all(&relay->shared);
-    loop_unpost(&relay->post_drained);
-    loop_unpost(&relay->post_settle);
-    free(relay);
-}
-
-void relay_staple(struct relay *relay, size_t index, slice der)
-{
-    relay_tls_staple(relay->tls, index, der);
 }

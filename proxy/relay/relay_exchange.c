@@ -37,13 +37,15 @@ static void reap(void *self)
     body_fini(&relayed->exchange.request_body);
     body_fini(&relayed->exchange.response_body);
     arena_reset(&relayed->exchange.arena);
+    list_remove(&relayed->link);
     if (shared->free_exchange_count >= FREE_EXCHANGES_MAX) {
         free(relayed);
-        return;
+    } else {
+        relayed->next_free = shared->free_exchanges;
+        shared->free_exchanges = relayed;
+        shared->free_exchange_count++;
     }
-    relayed->next_free = shared->free_exchanges;
-    shared->free_exchanges = relayed;
-    shared->free_exchange_count++;
+    relay_shared_leave(shared);
 }
 
 void relay_exchange_free_all(struct relay_shared *shared)
@@ -83,6 +85,7 @@ struct exchange *relay_exchange_open(struct client_conn *conn, const struct resp
     }
     *relayed = (struct relay_exchange){
         .shared = shared,
+        .entry = conn->entry,
         .conn = conn,
         .backend = SIZE_MAX,
         .is_first = conn->is_first,
@@ -90,6 +93,8 @@ struct exchange *relay_exchange_open(struct client_conn *conn, const struct resp
         .protocol = responder->calls->protocol(responder),
     };
     conn->is_first = false;
+    list_append(&shared->exchanges, &relayed->link);
+    relay_shared_use(shared);
     relayed->checkout.server = BALANCE_NONE;
     relayed->post_reap = (struct loop_post){.run = reap, .self = relayed};
     const struct config_limits *limits = &shared->config->limits;
@@ -205,7 +210,7 @@ static enum status rule_response(struct relay_exchange *relayed)
         .secure_cookies = backend != NULL && backend->secure_cookies,
         .date = date,
     };
-    return response_rules_apply(&relayed->conn->entry->response_rules, &facts, exchange->response,
+    return response_rules_apply(&relayed->entry->response_rules, &facts, exchange->response,
                                 &exchange->arena);
 }
 
@@ -304,7 +309,7 @@ static enum fault_code rule_request(struct relay_exchange *relayed)
     struct exchange *exchange = &relayed->exchange;
     const struct client_conn *conn = relayed->conn;
     const struct config_backend *backend = &relayed->shared->config->backends[relayed->backend];
-    struct request_rules rules = conn->entry->request_rules;
+    struct request_rules rules = relayed->entry->request_rules;
     rules.backend_authority = sent_authority(backend);
     const struct request_facts facts = {
         .client_address = conn->address_slice,
@@ -343,7 +348,7 @@ static bool describe_client(struct relay_exchange *relayed)
 static void answer_redirect(struct relay_exchange *relayed)
 {
     struct exchange *exchange = &relayed->exchange;
-    enum fault_code fault = redirect_answer(&relayed->conn->entry->redirect, exchange->request,
+    enum fault_code fault = redirect_answer(&relayed->entry->redirect, exchange->request,
                                             exchange->response, &exchange->arena);
     if (fault == FAULT_NONE && rule_response(relayed) != STATUS_OK) {
         fault = FAULT_LIMIT_MEMORY;
@@ -359,7 +364,7 @@ static void answer_redirect(struct relay_exchange *relayed)
 static void on_request(struct exchange *exchange)
 {
     struct relay_exchange *relayed = relayed_of(exchange);
-    struct entry *entry = relayed->conn->entry;
+    const struct entry *entry = relayed->entry;
     relayed->head_us = now_us(relayed);
     relayed->protocol = exchange->responder->calls->protocol(exchange->responder);
     if (entry->routes == NULL) {
@@ -465,6 +470,52 @@ static void on_response(struct exchange *exchange)
         deadline_disarm(&relayed->tunnel_idle);
         loop_post_reap(relayed->shared->loop, &relayed->post_reap);
     }
+}
+
+/* ---- one generation after the other ---- */
+
+static struct relay_exchange *relayed_of_link(struct list_link *link)
+{
+    return LIST_OBJECT(link, struct relay_exchange, link);
+}
+
+static bool is_continued(const struct relay_exchange *relayed)
+{
+    const struct entry *successor = relayed->entry->successor;
+    const struct message *request = relayed->exchange.request;
+    bool was_ruled = relayed->identity.client_authority.len > 0;
+    size_t backend = 0;
+    return successor != NULL &&
+           (relayed->backend == SIZE_MAX ||
+            entry_leads_to(successor,
+                           was_ruled ? relayed->identity.client_authority : request->authority,
+                           request->path, exchange_text(relayed->checkout.server_url), &backend));
+}
+
+bool relay_exchange_follow(struct list_link *link, uint64_t drain_at_ms)
+{
+    struct relay_exchange *relayed = relayed_of_link(link);
+    if (is_continued(relayed)) {
+        relayed->drain_at_ms = 0;
+    } else if (relayed->drain_at_ms == 0) {
+        relayed->drain_at_ms = drain_at_ms;
+    }
+    return relayed->drain_at_ms > 0;
+}
+
+uint64_t relay_exchange_drain(struct list_link *link, uint64_t now_ms)
+{
+    struct relay_exchange *relayed = relayed_of_link(link);
+    if (relayed->drain_at_ms == 0 || relayed->drain_at_ms > now_ms) {
+        return relayed->drain_at_ms;
+    }
+    relayed->drain_at_ms = 0;
+    if (relayed->exchange.responder != NULL) {
+        relayed->fault = FAULT_DRAIN_DEADLINE;
+        body_cut(&relayed->exchange.response_body, FAULT_DRAIN_DEADLINE);
+        abandon(relayed);
+    }
+    return 0;
 }
 
 static bool may_be_repeated(const struct message *request, enum request_fate fate)

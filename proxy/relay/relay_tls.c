@@ -78,7 +78,8 @@ static enum status open_identity(struct relay_tls *tls, size_t index, struct rel
         return refuse(error, &config->chain.place, "certificate %s: %s", config->name, why.text);
     }
     EVP_PKEY *public_key = X509_get0_pubkey(certificate_leaf(certificate));
-    EVP_PKEY *key = key_provider_key(tls->start->key_provider, public_key, (uint32_t)index, &why);
+    EVP_PKEY *key = key_provider_key(tls->start->key_provider, public_key,
+                                     tls->start->key_base + (uint32_t)index, &why);
     if (key != NULL) {
         tls->identities[index] = identity_new(certificate, key, &why);
         EVP_PKEY_free(key);

@@ -28,6 +28,7 @@ enum { TEXTS = sizeof(text_offsets) / sizeof(text_offsets[0]) };
 
 struct relay_tunnel {
     struct list_link link; /* in its entry */
+    struct entry *entry;
     struct relay_shared *shared;
     union { /* a tunnel that is closed has nothing left to do but to be freed */
         struct tunnel tunnel;
@@ -128,7 +129,10 @@ static void recall(struct relay_tunnel *kept, enum fault_code fault, struct exch
 
 static void reap(void *self)
 {
-    free(self);
+    struct relay_tunnel *kept = self;
+    struct relay_shared *shared = kept->shared;
+    free(kept);
+    relay_shared_leave(shared);
 }
 
 static void on_closed(void *self, enum fault_code fault)
@@ -148,7 +152,35 @@ static void on_closed(void *self, enum fault_code fault)
 
 void relay_tunnel_close(struct list_link *link, enum fault_code fault)
 {
-    tunnel_close(&LIST_OBJECT(link, struct relay_tunnel, link)->tunnel, fault);
+    struct tunnel *tunnel = &LIST_OBJECT(link, struct relay_tunnel, link)->tunnel;
+    if (fault == FAULT_DRAIN_DEADLINE) {
+        tunnel_go_away(tunnel, fault);
+        return;
+    }
+    tunnel_close(tunnel, fault);
+}
+
+/* ---- one generation after the other ---- */
+
+void relay_tunnel_follow(struct list_link *link)
+{
+    struct relay_tunnel *kept = LIST_OBJECT(link, struct relay_tunnel, link);
+    struct entry *to = kept->entry->successor;
+    struct exchange_facts facts;
+    size_t index = 0;
+    recall(kept, FAULT_NONE, &facts);
+    if (to == NULL || !entry_leads_to(to, facts.host, facts.path, facts.server, &index)) {
+        return;
+    }
+    struct relay_shared *from = kept->shared;
+    backend_leave_place(&kept->place);
+    kept->place = backend_place_at(to->shared->backends[index], facts.server);
+    list_remove(&kept->link);
+    list_append(&to->tunnels, &kept->link);
+    kept->entry = to;
+    kept->shared = to->shared;
+    relay_shared_use(to->shared);
+    relay_shared_leave(from);
 }
 
 /* ---- the beginning ---- */
@@ -188,8 +220,11 @@ bool relay_tunnel_begin(struct relay_exchange *relayed)
     kept->shared = shared;
     kept->began_us = exchange->began_us;
     kept->place = backend_take_place(&relayed->checkout);
-    list_append(&relayed->conn->entry->tunnels, &kept->link);
+    kept->entry = relayed->entry;
+    relay_shared_use(shared);
+    list_append(&kept->entry->tunnels, &kept->link);
     client_conn_dissolve(relayed->conn);
     tunnel_open(&kept->tunnel, &start);
+    relay_tunnel_follow(&kept->link); /* the conn may have gone over already */
     return true;
 }

@@ -24,5 +24,9 @@ struct relay_tunnel;
  * itself, or memory is out; then nothing has changed and the bodies go on. */
 bool relay_tunnel_begin(struct relay_exchange *relayed);
 
-/* Ends the tunnel that is linked into a list by this link. */
+/* Goes over to the successor of its entry, if its request would lead to its server there too. */
+void relay_tunnel_follow(struct list_link *link);
+
+/* Ends the tunnel that is linked into a list by this link; at the drain deadline with a close frame
+ * where that is possible. */
 void relay_tunnel_close(struct list_link *link, enum fault_code fault);

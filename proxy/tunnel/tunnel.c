@@ -36,6 +36,24 @@ void tunnel_close(struct tunnel *tunnel, enum fault_code fault)
     end(tunnel, stream_close, fault);
 }
 
+static bool say_going_away(struct tunnel *tunnel)
+{
+    static const char FRAME[] = {(char)0x88, 2, 0x03, (char)0xe9};
+    if (tunnel->client.stream == NULL || tunnel->server.is_finished ||
+        !frame_walk_is_between(&tunnel->to_client)) {
+        return false;
+    }
+    size_t taken = 0;
+    enum status status = stream_write(tunnel->client.stream, (slice){FRAME, sizeof(FRAME)}, &taken);
+    return status == STATUS_OK && taken == sizeof(FRAME);
+}
+
+void tunnel_go_away(struct tunnel *tunnel, enum fault_code fault)
+{
+    bool is_said = say_going_away(tunnel);
+    end(tunnel, is_said ? stream_linger : stream_reset, fault);
+}
+
 static void on_idle(void *self)
 {
     struct tunnel *tunnel = self;
@@ -94,6 +112,9 @@ static enum moved hand_over(struct tunnel_side *side)
     struct tunnel_side *other = other_of(side);
     size_t taken = 0;
     enum status status = stream_write(other->stream, buffer_bytes(&side->held), &taken);
+    if (side == &side->tunnel->server) {
+        frame_walk_pass(&side->tunnel->to_client, slice_first(buffer_bytes(&side->held), taken));
+    }
     buffer_consume(&side->held, loop_buffer_pool(side->tunnel->loop), taken);
     if (status == STATUS_OK) {
         return MOVED;

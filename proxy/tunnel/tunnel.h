@@ -17,6 +17,7 @@
 #include "proxy/net/buffer.h"
 #include "proxy/net/stream.h"
 #include "proxy/net/timer.h"
+#include "proxy/tunnel/frame_walk.h"
 
 struct tunnel;
 
@@ -38,6 +39,7 @@ struct tunnel {
     struct tunnel_side server;
     uint64_t idle_ms;
     uint64_t moved; /* bytes at the last look */
+    struct frame_walk to_client;
     struct deadline idle;
     void (*on_closed)(void *self, enum fault_code fault);
     void *self;
@@ -57,6 +59,11 @@ struct tunnel_start {
 
 /* Begins from the loop: on_closed is not called before this returns. */
 void tunnel_open(struct tunnel *tunnel, const struct tunnel_start *start);
+
+/* Tells the client with a close frame that we go away (RFC 6455 §7.4.1, code 1001), where that can
+ * be put between two frames, else resets it; ends both sides; on_closed is called with `fault`
+ * before this returns. */
+void tunnel_go_away(struct tunnel *tunnel, enum fault_code fault);
 
 /* Ends both sides now; on_closed is called with `fault` before this returns. */
 void tunnel_close(struct tunnel *tunnel, enum fault_code fault);

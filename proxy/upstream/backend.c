@@ -171,6 +171,18 @@ void backend_leave_place(const struct backend_place *place)
     }
 }
 
+struct backend_place backend_place_at(struct backend *backend, slice url)
+{
+    struct backend_place place = {backend, BALANCE_NONE};
+    for (size_t i = 0; i < backend->count && place.server == BALANCE_NONE; i++) {
+        if (slice_equal(slice_of(backend->servers[i].config->url), url)) {
+            backend->states[i].in_flight++;
+            place.server = (int)i;
+        }
+    }
+    return place;
+}
+
 void backend_release(struct checkout *checkout)
 {
     if (checkout->backend == NULL) {

@@ -65,5 +65,9 @@ struct backend_place {
 struct backend_place backend_take_place(struct checkout *checkout);
 void backend_leave_place(const struct backend_place *place);
 
+/* Takes a place at the server of this URL, whatever its limit: its conn is there already. No place
+ * when there is no such server. */
+struct backend_place backend_place_at(struct backend *backend, slice url);
+
 /* The exchange is over, or does not want a conn any more. Harmless when repeated. */
 void backend_release(struct checkout *checkout);

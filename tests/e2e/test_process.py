@@ -486,7 +486,7 @@ def test_nonsense_on_the_admin_socket_is_refused(running, tmp_path):
 
 def test_hangup_is_not_the_end(running):
     running.process.signal(signal.SIGHUP)
-    running.wait_event("reload_refused")
+    running.wait_event("reloaded", generation=2)
     assert ask(running) == 200
 
 

@@ -153,7 +153,7 @@ def test_execve_without_a_sandbox_executes(bystander):
 def test_a_worker_connects_to_the_ports_of_backends_alone(sallyport, backend, bystander,
                                                           run_sallyport, tmp_path):
     app, other = backend(HELLO), backend(HELLO)
-    proxy = sallyport(CONFIG, app=app.port)
+    proxy = sallyport(CONFIG + "sandbox: exact\n", app=app.port)
     if not has_landlock(proxy, run_sallyport, tmp_path, version=4):
         pytest.skip("this kernel cannot restrict ports")
 

@@ -126,6 +126,30 @@ static void a_network_contains_what_shares_its_prefix(void **state)
     memory_free(memory);
 }
 
+static void the_same_place_is_the_same_however_it_is_written(void **state)
+{
+    static const struct {
+        const char *left;
+        const char *right;
+        bool is_same;
+    } ROWS[] = {
+        {"127.0.0.1:1", "127.0.0.1:1", true},  {"127.0.0.1:1", "127.0.0.1:2", false},
+        {"127.0.0.1:1", "127.0.0.2:1", false}, {"[::1]:1", "[0:0::1]:1", true},
+        {"[::]:1", "0.0.0.0:1", false},        {"unix:/a", "unix:/a", true},
+        {"unix:/a", "unix:/b", false},         {"unix:/a", "127.0.0.1:1", false},
+    };
+    (void)state;
+    struct memory *memory = memory_new();
+    for (size_t i = 0; i < COUNT(ROWS); i++) {
+        struct config_address left;
+        struct config_address right;
+        assert_null(value_address(memory, ROWS[i].left, &left));
+        assert_null(value_address(memory, ROWS[i].right, &right));
+        assert_int_equal(address_is_same(&left, &right), ROWS[i].is_same);
+    }
+    memory_free(memory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +157,7 @@ int main(void)
         cmocka_unit_test(knows_which_servers_stay_on_the_machine),
         cmocka_unit_test(knows_which_addresses_clash),
         cmocka_unit_test(a_network_contains_what_shares_its_prefix),
+        cmocka_unit_test(the_same_place_is_the_same_however_it_is_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -147,10 +147,32 @@ static void the_end_of_the_worker_is_seen(void **state)
     fixture->far = dup(0);
 }
 
+static void grants_come_and_go_by_range(void **state)
+{
+    struct fixture *fixture = *state;
+    struct worker_channel *channel = fixture->channel;
+    assert_true(worker_channel_grant(channel, 100, 3));
+    assert_true(worker_channel_grant(channel, 100, 3)); /* none twice */
+    for (uint32_t id = 100; id < 103; id++) {
+        assert_true(worker_channel_is_granted(channel, id));
+    }
+    assert_false(worker_channel_is_granted(channel, 103));
+    worker_channel_revoke(channel, 101, 4096);
+    assert_true(worker_channel_is_granted(channel, 100));
+    assert_false(worker_channel_is_granted(channel, 101));
+    assert_true(worker_channel_is_granted(channel, 5));
+    assert_true(worker_channel_grant(channel, UINT32_MAX - 1, 2));
+    assert_true(worker_channel_is_granted(channel, UINT32_MAX));
+    worker_channel_revoke(channel, UINT32_MAX - 4095, 4096);
+    assert_false(worker_channel_is_granted(channel, UINT32_MAX));
+    assert_true(worker_channel_is_granted(channel, 9));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(grants_are_those_given, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(grants_come_and_go_by_range, set_up, tear_down),
         cmocka_unit_test_setup_teardown(requests_come_out_in_order_round_the_ring, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_slot_is_taken_until_it_is_answered, set_up, tear_down),

@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "proxy/admin/local_socket.h"
+#include "proxy/admin/status.h"
 #include "proxy/net/timer.h"
 
 enum { CONNS_MAX = 16, ANSWER_BYTES = 512, TURNS_MS = 50 };
@@ -30,6 +31,7 @@ struct rig {
     struct admin_server *server;
     int drains;
     int stops;
+    uint64_t reload_run; /* that the next request for one gets; 0: refused */
 };
 
 static char *on_status(void *self)
@@ -48,10 +50,9 @@ static void on_stop(void *self)
     ((struct rig *)self)->stops++;
 }
 
-static const char *on_reload(void *self)
+static uint64_t on_reload(void *self)
 {
-    (void)self;
-    return "not now";
+    return ((struct rig *)self)->reload_run;
 }
 
 static int open_rig(void **state)
@@ -123,7 +124,7 @@ static void answers_each_request_with_one_line(void **state)
         {"status\n", "{\"state\":\"ready\"}\n", false},
         {"drain\n", "{\"ok\":true}\n", true},
         {"stop\n", "{\"ok\":true}\n", true},
-        {"reload\n", "{\"ok\":false,\"error\":\"not now\"}\n", false},
+        {"reload\n", "{\"ok\":false,\"error\":\"the instance is starting or ending\"}\n", false},
         {"nonsense\n", "{\"ok\":false,\"error\":\"unknown request\"}\n", false},
         {"\n", "{\"ok\":false,\"error\":\"unknown request\"}\n", false},
         {"status\r\n", "{\"ok\":false,\"error\":\"unknown request\"}\n", false},
@@ -219,6 +220,39 @@ static void whoever_waits_sees_the_end(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, close_rig)
 
+static void a_reload_is_answered_when_its_run_is_over(void **state)
+{
+    struct rig *rig = *state;
+    char answer[ANSWER_BYTES];
+    int conns[2];
+    for (size_t i = 0; i < 2; i++) {
+        rig->reload_run = 7 + i;
+        conns[i] = connect_to(rig);
+        assert_true(send(conns[i], "reload\n", 7, 0) == 7);
+        turn(rig);
+        assert_int_equal(receive(conns[i], answer), -1);
+    }
+    const struct reload_outcome bad = {
+        .status = 2, .complaints = "f:1:1: \"no\"\n", .generation = 3, .ms = 4};
+    admin_server_tell_reloaded(rig->server, 6, &bad);
+    turn(rig);
+    assert_int_equal(receive(conns[0], answer), -1);
+    admin_server_tell_reloaded(rig->server, 7, &bad);
+    turn(rig);
+    assert_true(receive(conns[0], answer) > 0);
+    assert_string_equal(answer, "{\"ok\":false,\"exit\":2,\"generation\":3,\"ms\":4,"
+                                "\"error\":\"f:1:1: \\\"no\\\"\\n\"}\n");
+    assert_int_equal(receive(conns[1], answer), -1);
+    admin_server_tell_reloaded(rig->server, 8, &(struct reload_outcome){.complaints = ""});
+    turn(rig);
+    assert_true(receive(conns[1], answer) > 0);
+    assert_non_null(strstr(answer, "\"ok\":true"));
+    for (size_t i = 0; i < 2; i++) {
+        (void)close(conns[i]);
+    }
+    turn(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +262,7 @@ int main(void)
         TEST(closes_conns_beyond_its_limit_and_takes_the_next_ones),
         TEST(the_socket_is_the_owners_alone),
         TEST(whoever_waits_sees_the_end),
+        TEST(a_reload_is_answered_when_its_run_is_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

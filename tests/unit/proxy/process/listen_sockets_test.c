@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -43,7 +44,7 @@ static void opens_one_socket_a_worker_on_one_chosen_port(void **state)
     struct config config = {.listeners = listeners, .listener_count = 2};
     struct listen_sockets *sockets = NULL;
     struct process_error error;
-    assert_int_equal(listen_sockets_open(&sockets, &config, 3, &error), STATUS_OK);
+    assert_int_equal(listen_sockets_open(&sockets, &config, 3, NULL, &error), STATUS_OK);
     assert_int_equal(listen_sockets_count(sockets), 2);
     for (size_t i = 0; i < 2; i++) {
         unsigned port = port_of(listen_sockets_of_worker(sockets, 0)[i]);
@@ -81,7 +82,7 @@ static void conns_do_not_hold_back_and_notice_dead_peers(void **state)
         .listeners = &listener, .listener_count = 1, .timeouts = {.dead_peer_ms = 24000}};
     struct listen_sockets *sockets = NULL;
     struct process_error error;
-    assert_int_equal(listen_sockets_open(&sockets, &config, 1, &error), STATUS_OK);
+    assert_int_equal(listen_sockets_open(&sockets, &config, 1, NULL, &error), STATUS_OK);
     int listening = listen_sockets_of_worker(sockets, 0)[0];
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
@@ -110,13 +111,13 @@ static void does_not_share_a_port_that_somebody_listens_on(void **state)
     struct listen_sockets *first = NULL;
     struct listen_sockets *second = NULL;
     struct process_error error;
-    assert_int_equal(listen_sockets_open(&first, &config, 1, &error), STATUS_OK);
+    assert_int_equal(listen_sockets_open(&first, &config, 1, NULL, &error), STATUS_OK);
     address.port = (uint16_t)port_of(listen_sockets_of_worker(first, 0)[0]);
-    assert_int_equal(listen_sockets_open(&second, &config, 1, &error), STATUS_SYS);
+    assert_int_equal(listen_sockets_open(&second, &config, 1, NULL, &error), STATUS_SYS);
     assert_string_equal(error.text, "file.yaml:4:7: listener web cannot listen on 127.0.0.1:N: the "
                                     "address is in use by another process");
     listen_sockets_close(first);
-    assert_int_equal(listen_sockets_open(&second, &config, 1, &error), STATUS_OK);
+    assert_int_equal(listen_sockets_open(&second, &config, 1, NULL, &error), STATUS_OK);
     listen_sockets_close(second);
 }
 
@@ -130,11 +131,66 @@ static void shares_one_unix_socket_and_removes_its_path(void **state)
     struct config config = {.listeners = &listener, .listener_count = 1};
     struct listen_sockets *sockets = NULL;
     struct process_error error;
-    assert_int_equal(listen_sockets_open(&sockets, &config, 2, &error), STATUS_OK);
+    assert_int_equal(listen_sockets_open(&sockets, &config, 2, NULL, &error), STATUS_OK);
     assert_int_equal(listen_sockets_of_worker(sockets, 0)[0],
                      listen_sockets_of_worker(sockets, 1)[0]);
     assert_int_equal(access(path, F_OK), 0);
     listen_sockets_close(sockets);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
+static unsigned inode_of(int descriptor)
+{
+    struct stat facts;
+    assert_int_equal(fstat(descriptor, &facts), 0);
+    return (unsigned)facts.st_ino;
+}
+
+static void what_stays_is_shared_and_what_is_new_is_opened(void **state)
+{
+    (void)state;
+    struct config_address before[] = {loopback(0), loopback(0)};
+    struct config_listener listeners[] = {
+        {.name = "one", .addresses = &before[0], .address_count = 2}};
+    struct config config = {.listeners = listeners, .listener_count = 1};
+    struct listen_sockets *former = NULL;
+    struct listen_sockets *next = NULL;
+    struct process_error error;
+    before[1].ip[3] = 2;
+    assert_int_equal(listen_sockets_open(&former, &config, 2, NULL, &error), STATUS_OK);
+    struct config_address after[] = {loopback(0), loopback(0)};
+    after[0].ip[3] = 3;
+    listeners[0].addresses = after;
+    assert_int_equal(listen_sockets_open(&next, &config, 2, former, &error), STATUS_OK);
+    assert_true(listen_sockets_is_new(next, 0));
+    assert_false(listen_sockets_is_new(next, 1));
+    unsigned kept = inode_of(listen_sockets_of_worker(former, 1)[0]);
+    assert_int_equal(inode_of(listen_sockets_of_worker(next, 1)[1]), kept);
+    listen_sockets_succeed(next, former);
+    assert_int_equal(inode_of(listen_sockets_of_worker(next, 1)[1]), kept);
+    listen_sockets_close(next);
+}
+
+/* It is given up, or it succeeds: the path is there as long as one of them needs it. */
+static void a_path_that_both_have_stays(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/listen-sockets-XXXXXX";
+    assert_true(close(mkstemp(path)) == 0 && unlink(path) == 0);
+    struct config_address address = {.kind = CONFIG_ADDRESS_UNIX, .path = path, .text = path};
+    struct config_listener listener = {.name = "one", .addresses = &address, .address_count = 1};
+    struct config config = {.listeners = &listener, .listener_count = 1};
+    struct listen_sockets *former = NULL;
+    struct listen_sockets *next = NULL;
+    struct process_error error;
+    assert_int_equal(listen_sockets_open(&former, &config, 2, NULL, &error), STATUS_OK);
+    assert_int_equal(listen_sockets_open(&next, &config, 2, former, &error), STATUS_OK);
+    listen_sockets_close(next);
+    assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(listen_sockets_open(&next, &config, 2, former, &error), STATUS_OK);
+    listen_sockets_succeed(next, former);
+    assert_int_equal(access(path, F_OK), 0);
+    listen_sockets_close(next);
     assert_int_equal(access(path, F_OK), -1);
 }
 
@@ -145,6 +201,8 @@ int main(void)
         cmocka_unit_test(conns_do_not_hold_back_and_notice_dead_peers),
         cmocka_unit_test(does_not_share_a_port_that_somebody_listens_on),
         cmocka_unit_test(shares_one_unix_socket_and_removes_its_path),
+        cmocka_unit_test(what_stays_is_shared_and_what_is_new_is_opened),
+        cmocka_unit_test(a_path_that_both_have_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

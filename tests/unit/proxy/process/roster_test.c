@@ -35,7 +35,8 @@ static int open_rig(void **state)
     rig->loop = loop_new();
     const struct roster_supplies supplies = {.loop = rig->loop, .config = &rig->config};
     const struct child_events events = {.self = rig};
-    if (roster_init(&rig->roster, &supplies, WORKERS, &events) != STATUS_OK) {
+    if (roster_init(&rig->roster, &supplies, &(struct snapshot){-1, -1}, WORKERS, &events) !=
+        STATUS_OK) {
         return -1;
     }
     for (size_t i = 0; i <= WORKERS; i++) {
@@ -117,7 +118,7 @@ static void both_ends_of_a_key_channel_are_handed_out(void **state)
     assert_int_equal(next(rig, KEYHOLDER_END, &message, packet), STATUS_OK);
     assert_int_equal(message.kind, CHANNEL_WORKER);
     assert_int_equal(message.number, 1);
-    static const uint8_t IDS[] = {0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2};
+    static const uint8_t IDS[] = {0, 0, 16, 0, 0, 0, 16, 1, 0, 0, 16, 2}; /* of generation 1 */
     assert_int_equal(message.payload.len, sizeof(IDS));
     assert_memory_equal(message.payload.at, IDS, sizeof(IDS));
     assert_int_equal(next(rig, 1, &message, packet), STATUS_OK);

@@ -182,7 +182,7 @@ static void workers_get_certificates_alone(void **state)
         struct config *config = load(folder, CERTIFICATES[i], PLAIN_BACKEND);
         struct snapshot snapshot;
         struct process_error error;
-        assert_int_equal(snapshot_open(&snapshot, config, NULL, &error), STATUS_OK);
+        assert_int_equal(snapshot_open(&snapshot, config, NULL, NULL, &error), STATUS_OK);
         struct bundle *workers = bundle_in(snapshot.worker_file);
         struct bundle *keyholder = bundle_in(snapshot.key_file);
         const struct bundle_entry *chain = bundle_find(workers, config->certificates[0].chain.path);
@@ -225,7 +225,7 @@ static void a_public_file_with_a_key_is_refused_at_its_place(void **state)
         struct config *config = load(folder, CASES[i].certificate, CASES[i].backend);
         struct snapshot snapshot;
         struct process_error error;
-        assert_int_equal(snapshot_open(&snapshot, config, NULL, &error), STATUS_REFUSED);
+        assert_int_equal(snapshot_open(&snapshot, config, NULL, NULL, &error), STATUS_REFUSED);
         assert_int_equal(snapshot.worker_file, -1);
         assert_int_equal(snapshot.key_file, -1);
         if (strstr(error.text, CASES[i].place) == NULL ||
@@ -241,7 +241,7 @@ static void check_system_authorities(const struct folder *folder, const char *ba
     struct config *config = load(folder, "chain: cert.pem, key: key.pem", backend);
     struct snapshot snapshot;
     struct process_error error;
-    enum status status = snapshot_open(&snapshot, config, NULL, &error);
+    enum status status = snapshot_open(&snapshot, config, NULL, NULL, &error);
     if (snapshot_system_ca_path() == NULL) {
         assert_int_equal(status, STATUS_REFUSED);
         assert_non_null(strstr(error.text, SNAPSHOT_NO_SYSTEM_CA));
@@ -274,7 +274,7 @@ static void workers_do_not_get_them_for_servers_in_plaintext(void **state)
              "servers: [\"http://127.0.0.1:1\", \"h2c://127.0.0.1:2\", \"unix:/x\"]");
     struct snapshot snapshot;
     struct process_error error;
-    assert_int_equal(snapshot_open(&snapshot, config, NULL, &error), STATUS_OK);
+    assert_int_equal(snapshot_open(&snapshot, config, NULL, NULL, &error), STATUS_OK);
     struct bundle *workers = bundle_in(snapshot.worker_file);
     assert_null(bundle_find(workers, RELAY_SYSTEM_CA));
     bundle_free(workers);
@@ -296,7 +296,7 @@ static void the_shared_ticket_secret_goes_to_the_keyholder_alone(void **state)
     struct config *config = load(folder, CERTIFICATE, WITH_TICKETS("file: ticket.secret"));
     struct snapshot snapshot;
     struct process_error error;
-    assert_int_equal(snapshot_open(&snapshot, config, NULL, &error), STATUS_OK);
+    assert_int_equal(snapshot_open(&snapshot, config, NULL, NULL, &error), STATUS_OK);
     struct bundle *workers = bundle_in(snapshot.worker_file);
     struct bundle *keyholder = bundle_in(snapshot.key_file);
     const struct bundle_entry *secret = bundle_find(keyholder, SNAPSHOT_TICKET_SECRET);
@@ -316,7 +316,7 @@ static void a_short_ticket_secret_is_refused_at_its_place(void **state)
     struct config *config = load(folder, CERTIFICATE, WITH_TICKETS("file: ticket.secret"));
     struct snapshot snapshot;
     struct process_error error;
-    assert_int_equal(snapshot_open(&snapshot, config, NULL, &error), STATUS_REFUSED);
+    assert_int_equal(snapshot_open(&snapshot, config, NULL, NULL, &error), STATUS_REFUSED);
     assert_non_null(strstr(error.text, "sallyport.yaml:4:"));
     assert_non_null(strstr(error.text, "at least 32 bytes"));
     config_free(config);

@@ -45,6 +45,7 @@ static void stage_init(struct stage *stage)
     struct relay_exchange *relayed = &stage->relayed;
     relayed->shared = &stage->shared;
     relayed->conn = &stage->conn;
+    relayed->entry = &stage->entry;
     relayed->exchange.request = &stage->request;
     relayed->exchange.began_us = loop_now_us(stage->turns.loop) - 1000;
     relayed->backend = SIZE_MAX;

@@ -1,0 +1,63 @@
+/* proxy/process/master_state.h
+ *
+ * The inside of the master, shared by master.c (its life) and reload.c (how its configuration is
+ * replaced). Nobody else includes it.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "proxy/admin/server.h"
+#include "proxy/process/expiry_watch.h"
+#include "proxy/process/file_watches.h"
+#include "proxy/process/foundation.h"
+#include "proxy/process/master.h"
+#include "proxy/process/roster.h"
+#include "proxy/process/service_manager.h"
+#include "proxy/process/sidecars.h"
+#include "proxy/process/staples.h"
+
+enum master_state { MASTER_STARTING, MASTER_RUNNING, MASTER_DRAINING, MASTER_STOPPING };
+
+enum reload_step { RELOAD_IDLE, RELOAD_KEYS, RELOAD_WORKERS };
+
+/* What is being prepared, and what was asked for. Private to reload.c. */
+struct reload {
+    bool wants_all; /* asked for, not yet begun */
+    bool wants_files;
+    uint64_t run; /* the last that has begun; counts from 1 */
+    enum reload_step step;
+    bool is_for_files;
+    uint64_t begun_us;
+    int64_t begun_s; /* wall clock */
+    const struct plan *plan;
+    struct live_generation *next;
+    struct listen_sockets *sockets;
+    struct staples *staples;
+    struct sidecars_change *sidecars;
+    FILE *complaints;
+    char *text; /* of the complaints */
+    size_t text_len;
+    struct deadline deadline; /* of the children's answers; or, when idle, of another attempt */
+    struct loop_post post;
+    int64_t done_s; /* when the present generation began; wall clock */
+    struct file_watches watches;
+};
+
+struct master {
+    const struct master_start *start;
+    const struct plan *plan; /* the present one */
+    struct process_error *error;
+    enum master_exit exit;
+    enum master_state state;
+    struct foundation foundation;
+    struct service_manager manager;
+    struct admin_server *admin;
+    struct roster roster;
+    struct sidecars *sidecars; /* NULL: the configuration has no gossip */
+    struct staples *staples;   /* NULL: no certificate wants one */
+    struct expiry_watch *expiry;
+    struct reload reload;
+    struct deadline deadline; /* of draining or stopping */
+    const char *sandbox_told; /* what of the sandbox the log says is missing; NULL: nothing */
+};
