@@ -85,7 +85,8 @@ static json_t *certificate_to_json(const struct status_certificate *certificate)
 {
     char text[TIME_BYTES];
     write_time(certificate->expires, text);
-    int64_t days = (certificate->expires - (int64_t)time(NULL)) / 86400;
+    const struct config_expiry none = {0};
+    int64_t days = expiry_look(&none, certificate->expires, (int64_t)time(NULL)).days_left;
     return json_pack("{sssssssI}", "name", certificate->name, "file", certificate->file, "expires",
                      text, "days_left", (json_int_t)days);
 }

@@ -124,12 +124,14 @@ static void add_date(struct inspection *inspection, const struct expiry_date *da
     struct expiry_date *grown =
         reallocarray(inspection->dates, inspection->date_count + 1, sizeof(*inspection->dates));
     if (grown == NULL) {
+        inspection->is_short_of_memory = true;
         return;
     }
     inspection->dates = grown;
     grown[inspection->date_count] = *date;
     grown[inspection->date_count].subject = memory_copy_text(inspection->memory, date->subject);
-    inspection->date_count += memory_failed(inspection->memory) ? 0 : 1;
+    inspection->is_short_of_memory |= memory_failed(inspection->memory);
+    inspection->date_count += inspection->is_short_of_memory ? 0 : 1;
 }
 
 static void keep_facts(struct inspection *inspection, const struct config *config, size_t index,
@@ -446,7 +448,7 @@ bool inspection_make(struct inspection *inspection, const struct config *config,
     for (size_t i = 0; i < config->gossip_count; i++) {
         inspect_gossip(inspection, config, i, source, problems);
     }
-    if (memory_failed(inspection->memory)) {
+    if (inspection->is_short_of_memory) {
         inspection_fini(inspection);
         return false;
     }

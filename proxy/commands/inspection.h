@@ -29,7 +29,8 @@ struct inspection {
     struct expiry_date
         *dates; /* of the certificates, and of the authorities in files of their own */
     size_t date_count;
-    struct memory *memory; /* private to inspection.c */
+    struct memory *memory; /* this and the next are private to inspection.c */
+    bool is_short_of_memory;
 };
 
 /* Reads every certificate, key, authority, list, response and keyring of the configuration; what is

@@ -18,8 +18,12 @@ import pytest
 from conftest import BINARY, PATIENCE, free_port, wait_until
 from gossip_lab import make_key, open_lab, wait_members
 from injector import inject, ipv4, needs_injector
-from test_process import CONFIG, HELLO, ask, children, facts, running  # noqa: F401 (a fixture)
+from test_process import CONFIG as ANY_CONFIG
+from test_process import HELLO, ask, children, facts
 from test_staples import STAPLED, Responder
+
+# What a configuration without names and unix sockets needs, and no more.
+CONFIG = ANY_CONFIG + "sandbox: exact\n"
 
 # A sanitizer reads files of its own: there it is Landlock that refuses all others.
 HAS_SANITIZER = b"__asan_init" in BINARY.read_bytes() if BINARY.exists() else False
@@ -65,6 +69,14 @@ def bystander():
     yield process.pid
     process.kill()
     process.wait()
+
+
+@pytest.fixture
+def running(sallyport, backend):
+    """A proxy that is ready, with two workers and an app behind it."""
+    proxy = sallyport(CONFIG, app=backend(HELLO).port)
+    proxy.wait_event("ready")
+    return proxy
 
 
 def has_landlock(proxy, run_sallyport, folder, version=1):
@@ -153,7 +165,7 @@ def test_execve_without_a_sandbox_executes(bystander):
 def test_a_worker_connects_to_the_ports_of_backends_alone(sallyport, backend, bystander,
                                                           run_sallyport, tmp_path):
     app, other = backend(HELLO), backend(HELLO)
-    proxy = sallyport(CONFIG + "sandbox: exact\n", app=app.port)
+    proxy = sallyport(CONFIG, app=app.port)
     if not has_landlock(proxy, run_sallyport, tmp_path, version=4):
         pytest.skip("this kernel cannot restrict ports")
 
@@ -177,6 +189,31 @@ def test_a_worker_makes_no_socket_to_bind(running):
     descriptor = inject(pid, injector.SOCKET, INET, STREAM, 0)
     assert inject(pid, injector.BIND, descriptor, ipv4("127.0.0.1", free_port()), 16) == "SIGSYS"
     killed_and_replaced(running, "worker 1", pid)
+
+
+@needs_injector
+def test_what_a_reload_may_need_passes_unless_the_sandbox_is_exact(sallyport, backend, bystander):
+    app, other = backend(HELLO), backend(HELLO)
+    proxy = sallyport(ANY_CONFIG, app=app.port)
+    pid = children(proxy.pid)["worker 1"]
+    descriptor = inject(pid, injector.SOCKET, INET, STREAM, 0)
+    assert inject(pid, injector.CONNECT, descriptor, ipv4("127.0.0.1", other.port), 16) == 0
+    assert inject(pid, injector.SOCKET, INET, DGRAM, 0) >= 0
+    assert inject(pid, injector.SOCKET, UNIX, STREAM, 0) >= 0
+    assert children(proxy.pid)["worker 1"] == pid
+
+
+def test_a_reload_that_an_exact_sandbox_does_not_cover_is_refused(sallyport, backend, run_sallyport):
+    app, other = backend(HELLO), backend(HELLO)
+    proxy = sallyport(CONFIG, app=app.port)
+    text = proxy.config_path.read_text()
+    proxy.config_path.write_text(text.replace(f":{app.port}", f":{other.port}"))
+    done = run_sallyport("reload", "-c", str(proxy.config_path))
+    assert done.returncode != 0
+    assert "sandbox: exact" in done.stderr
+    assert ask(proxy) == 200
+    proxy.config_path.write_text(text)
+    assert run_sallyport("reload", "-c", str(proxy.config_path)).returncode == 0
 
 
 @needs_injector

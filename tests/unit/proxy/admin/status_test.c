@@ -104,6 +104,46 @@ static void lists_hold_what_was_gathered(void **state)
     json_decref(json);
 }
 
+static void an_expired_certificate_is_a_state_where_the_policy_says_so(void **state)
+{
+    (void)state;
+    struct instance_status status = plain();
+    status.is_ready = true;
+    status.is_expired = true;
+    json_t *json = json_of(&status);
+    assert_string_equal(text_of(json, "state"), "expired");
+    assert_true(json_is_false(json_object_get(json, "ready")));
+    json_decref(json);
+    status.is_draining = true;
+    json = json_of(&status);
+    assert_string_equal(text_of(json, "state"), "draining");
+    json_decref(json);
+}
+
+static void what_ends_soon_is_listed_and_the_rest_is_not(void **state)
+{
+    (void)state;
+    uint64_t spans[] = {30ULL * 86400 * 1000};
+    const struct config_expiry policy = {.warn_ms = spans, .warn_count = 1};
+    const int64_t now = (int64_t)time(NULL);
+    const struct expiry_date dates[] = {
+        {EXPIRY_OWN, "lasts", "a.pem", "", now + 31 * 86400 + 60},
+        {EXPIRY_CLIENT_CA, "web", "ca.pem", "CN=staff", now + 10 * 86400 + 60},
+        {EXPIRY_OWN, "past", "b.pem", "", now - 60},
+    };
+    struct instance_status status = plain();
+    status.expiry = &policy;
+    status.dates = dates;
+    status.date_count = 3;
+    json_t *json = json_of(&status);
+    const json_t *expiring = json_object_get(json, "expiring");
+    assert_int_equal(json_array_size(expiring), 2);
+    assert_string_equal(text_of(json_array_get(expiring, 0), "subject"), "CN=staff");
+    const json_t *past = json_array_get(expiring, 1);
+    assert_int_equal(json_integer_value(json_object_get(past, "days_left")), -1);
+    json_decref(json);
+}
+
 static void text_that_is_no_utf8_fails_whole(void **state)
 {
     (void)state;
@@ -120,6 +160,8 @@ int main(void)
         cmocka_unit_test(state_and_readiness_agree),
         cmocka_unit_test(report_mode_is_told),
         cmocka_unit_test(lists_hold_what_was_gathered),
+        cmocka_unit_test(an_expired_certificate_is_a_state_where_the_policy_says_so),
+        cmocka_unit_test(what_ends_soon_is_listed_and_the_rest_is_not),
         cmocka_unit_test(text_that_is_no_utf8_fails_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
