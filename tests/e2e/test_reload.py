@@ -18,7 +18,7 @@ import threading
 import time
 
 import pytest
-from conftest import PATIENCE, Conn, fill, free_port, wait_until
+from conftest import PATIENCE, Conn, fill, free_port, server_settings, wait_until
 from http2_client import Http2
 from test_process import children
 from test_websocket import SWITCHING, UPGRADE
@@ -329,6 +329,32 @@ def test_sessions_are_resumed_across_a_reload(reloading, backend):
     with Conn.tls(running.proxy.port("web"), settings=settings, session=session) as conn:
         assert conn.send(GET).response().status == 200
         assert conn.sock.session_reused
+
+
+def test_our_certificate_for_a_backend_is_shown_across_reloads(reloading, backend, authority):
+    """The key that signs for it is another one in each generation."""
+    own, other = (authority.issue("sallyport", usage="client") for _ in range(2))
+    shown = []
+
+    def tell(conn):
+        shown.append(certificate_serial(conn.sock.getpeercert(binary_form=True)))
+        while conn.request() is not None:
+            conn.send(saying("app"))
+
+    app = backend(tell, tls=server_settings(*authority.issue("localhost"), authority.path))
+    text = """
+certificates:
+  - {name: web, chain: @chain@, key: @key@}
+  - {name: own, chain: @own@, key: @own_key@}
+backends: {app: {servers: ["https://localhost:@app@"], tls: {ca: @ca@, certificate: own}}}
+workers: 1
+""" + WEB
+    running = reloading(text, app=app.port, own=own[0], own_key=own[1])
+    for chain, key in (own, other, own):
+        running.take(text, own=chain, own_key=key)
+        with running.proxy.tls("web") as conn:
+            assert conn.send(GET).response().body == b"app"
+    assert len(set(shown)) == 2 and shown[0] != shown[1] and shown[0] == shown[2]
 
 
 # ---- files that change ------------------------------------------------------------------------
