@@ -17,6 +17,11 @@ struct source source_files(const struct bundle *overlay)
     return (struct source){.bundle = overlay, .has_file_system = true};
 }
 
+struct source source_files_recorded(struct bundle *record)
+{
+    return (struct source){.bundle = record, .has_file_system = true, .record = record};
+}
+
 struct source source_files_but_yaml(const struct bundle *yaml)
 {
     return (struct source){.bundle = yaml, .has_file_system = true, .is_yaml_fixed = true};
@@ -116,6 +121,10 @@ enum source_status source_read(const struct source *source, const char *name, si
     if (status != SOURCE_OK) {
         free(buffer);
         return status;
+    }
+    if (source->record != NULL && !bundle_add(source->record, name, buffer, *len)) {
+        free(buffer);
+        return SOURCE_NOMEM;
     }
     buffer[*len] = '\0';
     *bytes = buffer;

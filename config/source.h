@@ -20,12 +20,17 @@ struct bundle;
 struct source {
     const struct bundle *bundle; /* looked at first; may be NULL */
     bool has_file_system;
-    bool is_yaml_fixed; /* patterns find what is in the bundle alone */
+    struct bundle *record; /* gets whatever is read; NULL: nothing */
+    bool is_yaml_fixed;    /* patterns find what is in the bundle alone */
 };
 
 /* The file system. Names that are in `overlay` (which may be NULL) are read from there instead:
  * this is how a configuration made from options, which is no file, is loaded. */
 struct source source_files(const struct bundle *overlay);
+
+/* The file system; what is read is added to `record`, and read from there the next time: so that
+ * what is judged is what the children get, even if a file is written meanwhile. */
+struct source source_files_recorded(struct bundle *record);
 
 /* The file system, but for the YAML files of a configuration, which are all in `yaml`: others that
  * have come meanwhile are not found. */

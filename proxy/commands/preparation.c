@@ -57,6 +57,33 @@ static enum command_exit load_arguments(struct preparation *preparation, bool is
 
 /* ---- all ---- */
 
+/* ---- a configuration in files ---- */
+
+static bool copy_bundle(struct bundle *to, const struct bundle *from)
+{
+    for (size_t i = 0; i < bundle_count(from); i++) {
+        const struct bundle_entry *entry = bundle_at(from, i);
+        if (!bundle_add(to, entry->name, entry->bytes, entry->len)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The overlay keeps the YAML as it was read, since a file may be written at any time. */
+static enum command_exit load_file(struct preparation *preparation)
+{
+    preparation->overlay = bundle_new();
+    if (preparation->overlay == NULL ||
+        (preparation->yaml != NULL && !copy_bundle(preparation->overlay, preparation->yaml))) {
+        return system_failure(preparation, "out of memory");
+    }
+    struct source source = preparation->yaml == NULL ? source_files_recorded(preparation->overlay)
+                                                     : source_files_but_yaml(preparation->overlay);
+    preparation->config = config_load(&source, preparation->choice->file, preparation->problems);
+    return COMMAND_FINE;
+}
+
 static enum command_exit load(struct preparation *preparation, bool is_rehearsal)
 {
     preparation->problems = problem_list_new();
@@ -66,10 +93,7 @@ static enum command_exit load(struct preparation *preparation, bool is_rehearsal
     if (preparation->choice->file == NULL) {
         return load_arguments(preparation, is_rehearsal);
     }
-    struct source source =
-        preparation->yaml == NULL ? source_files(NULL) : source_files_but_yaml(preparation->yaml);
-    preparation->config = config_load(&source, preparation->choice->file, preparation->problems);
-    return COMMAND_FINE;
+    return load_file(preparation);
 }
 
 static enum command_exit inspect(struct preparation *preparation)

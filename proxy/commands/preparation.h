@@ -30,7 +30,7 @@ struct preparation {
     char admin[INSTANCE_PATH_BYTES];
     struct local_ca_files local;
     bool has_local;
-    struct bundle *overlay; /* NULL: everything is in the file system */
+    struct bundle *overlay; /* what is not to be read from the file system (again) */
     struct problem_list *problems;
     struct config *config;
     struct inspection inspection;

@@ -56,11 +56,11 @@ static void print_policy(const json_t *status)
     long long violations = answer_number(status, "violations");
     const char *config = answer_text(status, "config");
     bool is_report = strcmp(answer_text(status, "mode"), "report") == 0;
-    (void)printf("configuration %s, generation %lld since %s\n",
-                 strcmp(config, ARGUMENTS_FILE) == 0
-                     ? "from options and environment, without a file"
-                     : config,
-                 answer_number(status, "generation"), answer_text(status, "generation_since"));
+    (void)printf("configuration %s\n", strcmp(config, ARGUMENTS_FILE) == 0
+                                           ? "from options and environment, without a file"
+                                           : config);
+    (void)printf("generation %lld since %s\n", answer_number(status, "generation"),
+                 answer_text(status, "generation_since"));
     (void)printf("mode %s: %lld hop%s, %lld violation%s, %lld waived%s\n",
                  answer_text(status, "mode"), hops, plural(hops), violations, plural(violations),
                  answer_number(status, "waived"),

@@ -25,7 +25,7 @@
 
 struct plan {
     const struct config *config;
-    const struct bundle *overlay; /* files that are not in the file system; NULL: none */
+    const struct bundle *overlay; /* the YAML as it was judged, and what is in no file system */
     size_t hops;
     size_t violations;
     size_t waived;

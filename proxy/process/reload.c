@@ -258,7 +258,7 @@ static enum plan_status plan(struct master *master, const struct bundle *yaml)
     return status;
 }
 
-/* Where only files are read anew the YAML stays as it was, for the workers too. */
+/* Where only files are read anew the YAML stays as it was. */
 static enum plan_status plan_and_read(struct master *master, struct snapshot *snapshot)
 {
     struct reload *reload = &master->reload;
@@ -270,15 +270,12 @@ static enum plan_status plan_and_read(struct master *master, struct snapshot *sn
         return PLAN_SYSTEM;
     }
     enum plan_status status = plan(master, yaml);
-    if (status == PLAN_FINE) {
-        const struct bundle *overlay = reload->plan->overlay;
-        if (snapshot_open(snapshot, reload->plan->config, overlay != NULL ? overlay : yaml, present,
-                          &error) != STATUS_OK) {
-            (void)fprintf(reload->complaints, "%s\n", error.text);
-            status = PLAN_BAD_INPUT;
-        }
-    }
     bundle_free(yaml);
+    if (status == PLAN_FINE && snapshot_open(snapshot, reload->plan->config, reload->plan->overlay,
+                                             present, &error) != STATUS_OK) {
+        (void)fprintf(reload->complaints, "%s\n", error.text);
+        status = PLAN_BAD_INPUT;
+    }
     return status;
 }
 

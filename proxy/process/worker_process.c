@@ -105,9 +105,8 @@ static void tell_released(struct worker *worker)
     while (link != &worker->former.head) {
         struct worker_generation *former = LIST_OBJECT(link, struct worker_generation, link);
         link = link->next;
-        if (former->is_gone) {
-            (void)!channel_send(SPAWN_CHANNEL, &(struct channel_message){.kind = CHANNEL_RELEASED,
-                                                                         .number = former->number});
+        const struct channel_message message = {.kind = CHANNEL_RELEASED, .number = former->number};
+        if (former->is_gone && channel_send(SPAWN_CHANNEL, &message) == STATUS_OK) {
             worker_generation_free(former);
         }
     }

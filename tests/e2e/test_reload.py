@@ -18,7 +18,7 @@ import threading
 import time
 
 import pytest
-from conftest import PATIENCE, Conn, fill, wait_until
+from conftest import PATIENCE, Conn, fill, free_port, server_settings, wait_until
 from http2_client import Http2
 from test_process import children
 from test_websocket import SWITCHING, UPGRADE
@@ -331,6 +331,32 @@ def test_sessions_are_resumed_across_a_reload(reloading, backend):
         assert conn.sock.session_reused
 
 
+def test_our_certificate_for_a_backend_is_shown_across_reloads(reloading, backend, authority):
+    """The key that signs for it is another one in each generation."""
+    own, other = (authority.issue("sallyport", usage="client") for _ in range(2))
+    shown = []
+
+    def tell(conn):
+        shown.append(certificate_serial(conn.sock.getpeercert(binary_form=True)))
+        while conn.request() is not None:
+            conn.send(saying("app"))
+
+    app = backend(tell, tls=server_settings(*authority.issue("localhost"), authority.path))
+    text = """
+certificates:
+  - {name: web, chain: @chain@, key: @key@}
+  - {name: own, chain: @own@, key: @own_key@}
+backends: {app: {servers: ["https://localhost:@app@"], tls: {ca: @ca@, certificate: own}}}
+workers: 1
+""" + WEB
+    running = reloading(text, app=app.port, own=own[0], own_key=own[1])
+    for chain, key in (own, other, own):
+        running.take(text, own=chain, own_key=key)
+        with running.proxy.tls("web") as conn:
+            assert conn.send(GET).response().body == b"app"
+    assert len(set(shown)) == 2 and shown[0] != shown[1] and shown[0] == shown[2]
+
+
 # ---- files that change ------------------------------------------------------------------------
 
 
@@ -518,3 +544,61 @@ def test_many_reloads_close_nothing_and_fail_no_request(binary):
          "--streams", "40", "--reloads", "20", "--pause", "0.02", "--settle", "0", "--no-memory"],
         capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+# ---- gossip -----------------------------------------------------------------------------------
+
+
+def cluster(name, own, peer, keyring):
+    """A relay on loopback addresses: no privilege and no rules."""
+    return (f"  - {{name: {name}, keyring: {keyring}, ports: [{own[1]}], mode: relay,\n"
+            f"     node: {{virtual: \"127.77.0.1:{own[1]}\", address: \"127.78.0.1:{own[0]}\"}},\n"
+            f"     peers: [{{virtual: \"127.77.0.2:{own[1]}\", address: \"127.78.0.2:{peer}\"}}]}}\n")
+
+
+def gossip_pids(proxy):
+    return {role: pid for role, pid in children(proxy.pid).items() if role.startswith("gossip")}
+
+
+def test_only_the_gossip_process_whose_settings_changed_is_started_anew(reloading, backend,
+                                                                        tmp_path):
+    keyring = tmp_path / "keyring"
+    keyring.write_text('["' + "A" * 43 + '="]\n')
+    keyring.chmod(0o600)
+    ports = [free_port() for _ in range(8)]
+    one = cluster("one", ports[0:2], ports[2], keyring)
+    two = cluster("two", ports[3:5], ports[5], keyring)
+    running = reloading(CONFIG + "gossip:\n" + one + two, app=backend(saying("app")).port)
+    before = gossip_pids(running.proxy)
+    assert set(before) == {"gossip 1", "gossip 2"}
+
+    changed = cluster("two", ports[3:5], ports[6], keyring)
+    running.take(CONFIG + "gossip:\n" + one + changed)
+    wait_until(lambda: gossip_pids(running.proxy).get("gossip 2") not in (None, before["gossip 2"])
+               and running.status()["ready"], "another process of the second")
+    assert gossip_pids(running.proxy)["gossip 1"] == before["gossip 1"]
+
+    second = gossip_pids(running.proxy)["gossip 2"]
+    running.take(CONFIG + "gossip:\n" + changed)  # the first is gone, the second runs on
+    wait_until(lambda: set(gossip_pids(running.proxy).values()) == {second}, "the end of the first")
+    assert [g["name"] for g in running.status()["gossip"]] == ["two"]
+    os.kill(second, signal.SIGKILL)  # its successor is the first cluster now
+    wait_until(lambda: "gossip 1" in gossip_pids(running.proxy) and running.status()["ready"],
+               "a successor")
+
+    running.take(CONFIG)
+    wait_until(lambda: not gossip_pids(running.proxy), "no gossip process")
+    running.take(CONFIG + "gossip:\n" + one)
+    wait_until(lambda: set(gossip_pids(running.proxy)) == {"gossip 1"}
+               and running.status()["ready"], "the first again")
+
+
+def test_a_keyring_that_cannot_be_used_fails_the_reload(reloading, backend, tmp_path):
+    keyring = tmp_path / "keyring"
+    keyring.write_text("nonsense\n")
+    keyring.chmod(0o600)
+    ports = [free_port() for _ in range(3)]
+    running = reloading(app=backend(saying("app")).port)
+    status, said = running.refuse(CONFIG + "gossip:\n"
+                                  + cluster("one", ports[0:2], ports[2], keyring))
+    assert status == 2 and "keyring" in said

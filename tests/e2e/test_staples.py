@@ -132,6 +132,17 @@ def test_a_good_response_is_stapled_by_every_worker(stapling):
     wait_until(lambda: "fetcher" not in children(proxy.pid), "the fetcher to end")
 
 
+def test_a_reload_keeps_the_response_and_does_not_ask_again(stapling, responder, run_sallyport):
+    proxy = stapling()
+    proxy.wait_event("ocsp_response", status="good")
+    text = proxy.config_path.read_text()
+    proxy.config_path.write_text(text.replace("workers: 2", "workers: 2\nlimits: {streams: 9}"))
+    assert run_sallyport("reload", "-c", proxy.config_path).returncode == 0
+    for _ in range(6):
+        assert "OCSP Response Status: successful" in staple_of(proxy)
+    assert responder.asked == 1
+
+
 def test_a_worker_started_later_staples_too(stapling):
     proxy = stapling()
     proxy.wait_event("ocsp_response", status="good")

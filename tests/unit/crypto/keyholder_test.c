@@ -281,6 +281,33 @@ static void a_key_removed_while_asked_for_fails_the_request_only(void **state)
     assert_int_equal(fixture->in.answers[0].slot, 2);
 }
 
+static void keys_of_a_generation_are_granted_to_all_and_go_together(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { BASE = 8 * KEYHOLDER_KEYS_MAX };
+    struct keyholder *keyholder = fixture->keyholder;
+    assert_true(
+        keyholder_add_key(keyholder, BASE, fixture->ec.pem, fixture->ec.pem_len, NULL, NULL));
+    assert_true(
+        keyholder_add_key(keyholder, BASE + 1, fixture->rsa.pem, fixture->rsa.pem_len, NULL, NULL));
+    assert_true(keyholder_grant(keyholder, BASE, 2, NULL));
+    for (size_t worker = 0; worker < WORKERS; worker++) { /* also the one without any grant */
+        ask(fixture, worker, BASE, KEY_SCHEME_ECDSA_SHA256, 1, 1);
+        turns(fixture, 1);
+        assert_int_equal(receive(fixture, worker), 1);
+        assert_int_equal(fixture->in.answers[0].status, KEY_STATUS_DONE);
+    }
+    keyholder_remove_keys(keyholder, BASE, KEYHOLDER_KEYS_MAX);
+    ask(fixture, 0, RIG_RSA_ID, KEY_SCHEME_RSA_PSS_SHA256, 2, 1); /* others stay */
+    turns(fixture, 1);
+    assert_int_equal(receive(fixture, 0), 1);
+    assert_int_equal(fixture->in.answers[0].status, KEY_STATUS_DONE);
+    ask(fixture, 0, BASE + 1, KEY_SCHEME_RSA_PSS_SHA256, 3, 1);
+    turns(fixture, 1);
+    assert_int_equal(receive(fixture, 0), -1);
+    assert_int_equal(keyholder_counters(keyholder)->bad_keys, 1);
+}
+
 static void epochs_around_the_present_are_given_out_and_no_others(void **state)
 {
     struct fixture *fixture = *state;
@@ -434,6 +461,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(wrong_keys_close_the_channel, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_key_removed_while_asked_for_fails_the_request_only,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(keys_of_a_generation_are_granted_to_all_and_go_together,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(epochs_around_the_present_are_given_out_and_no_others,
                                         set_up, tear_down),
