@@ -22,6 +22,8 @@ struct status_child {
     bool is_ready;
     uint64_t restarts;
     const struct counters *counters; /* NULL: it has none */
+    bool is_signing;                 /* the keyholder */
+    uint32_t batch_lanes;            /* how many signatures it makes in one call; 0: one */
 };
 
 struct status_listener {

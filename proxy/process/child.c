@@ -48,6 +48,7 @@ static bool read_message(struct child *child)
     if (status == STATUS_OK) {
         if (message.kind == CHANNEL_READY && child->state == CHILD_STARTING) {
             child->state = CHILD_READY;
+            child->batch_lanes = message.number;
         }
         child->events.on_message(child->events.self, child, &message);
         return true;

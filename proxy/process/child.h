@@ -40,9 +40,10 @@ struct child {
     char title[40]; /* "sallyport: worker 1" */
     size_t index;
     enum child_state state;
-    pid_t pid;           /* -1: none */
-    int channel;         /* -1: none */
-    uint32_t keys_given; /* channels to the keyholder, since its start (workers only) */
+    pid_t pid;            /* -1: none */
+    int channel;          /* -1: none */
+    uint32_t keys_given;  /* channels to the keyholder, since its start (workers only) */
+    uint32_t batch_lanes; /* what the keyholder's READY said; 0: one signature at a time */
     uint64_t restarts;
     unsigned failures; /* in a row */
     uint64_t started_ms;

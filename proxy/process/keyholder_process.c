@@ -131,6 +131,13 @@ static bool take_worker(struct keyholder_process *process, const struct channel_
     return true;
 }
 
+static enum status tell_ready(const struct keyholder_process *process)
+{
+    struct channel_message message = {.kind = CHANNEL_READY};
+    message.number = process->keyholder == NULL ? 0 : keyholder_batch_lanes(process->keyholder);
+    return channel_send(SPAWN_CHANNEL, &message);
+}
+
 static void close_descriptors(const struct channel_message *message)
 {
     for (size_t i = 0; i < message->descriptor_count; i++) {
@@ -149,8 +156,7 @@ static bool act(struct keyholder_process *process, const struct channel_message 
         return take_worker(process, message);
     }
     close_descriptors(message);
-    return message->kind != CHANNEL_START ||
-           channel_send_kind(SPAWN_CHANNEL, CHANNEL_READY) == STATUS_OK;
+    return message->kind != CHANNEL_START || tell_ready(process) == STATUS_OK;
 }
 
 /* Reads all that is there. False: over. */
