@@ -1,7 +1,7 @@
 /* crypto/rsa_batch.h
  *
  * RSA as bare arithmetic on several numbers in one call: eight signatures then take the time of
- * about four. Nothing is encoded here and nothing is verified (signing_batch.h does both).
+ * two to four. Nothing is encoded here and nothing is verified (signing_batch.h does both).
  *
  * Why it exists: it depends on the machine and on a library that not every system has, so the rest
  * of the keyholder sees one interface. The build chooses the file: rsa_batch_mb.c with
