@@ -15,7 +15,9 @@
 #include "crypto/key_table.h"
 #include "crypto/private_key.h"
 #include "crypto/secret.h"
+#include "crypto/signing_batch.h"
 #include "crypto/signing_key.h"
+#include "crypto/signing_rota.h"
 #include "crypto/ticket_keys.h"
 #include "crypto/worker_channel.h"
 
@@ -29,23 +31,16 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What a turn signs together: a request and the worker that waits for it. */
-struct chosen {
-    struct worker_channel *worker;
-    struct key_request request;
-};
-
-/* One at a time: without a way to compute several signatures in one call, gathering more would
- * only delay the first answer. */
-enum { CHOSEN_MAX = 1 };
-
 struct keyholder {
     struct keyholder_settings settings;
     struct secret ticket_secret;
     struct key_table keys;
     struct worker_channel *workers[KEYHOLDER_WORKERS_MAX];
     size_t worker_count;
-    size_t next_worker; /* whose turn it is to be signed for */
+    struct signing_rota rota;
+    struct signing_batch *batch;                   /* NULL: one at a time */
+    struct signing_choice chosen[RSA_BATCH_LANES]; /* what this turn signs, and */
+    struct key_answer answers[RSA_BATCH_LANES];    /* what is answered */
     struct pollfd polled[1 + KEYHOLDER_WORKERS_MAX];
     struct keyholder_counters counters;
 };
@@ -91,6 +86,8 @@ struct keyholder *keyholder_new(const struct keyholder_settings *settings,
         keyholder_free(keyholder);
         return NULL;
     }
+    keyholder->batch = signing_batch_new();
+    keyholder->rota.most = keyholder->batch != NULL ? RSA_BATCH_LANES : 1;
     return keyholder;
 }
 
@@ -103,6 +100,7 @@ void keyholder_free(struct keyholder *keyholder)
         worker_channel_close(keyholder->workers[i]);
     }
     key_table_fini(&keyholder->keys);
+    signing_batch_free(keyholder->batch);
     secret_fini(&keyholder->ticket_secret);
     free(keyholder);
 }
@@ -234,38 +232,57 @@ static void answer_epoch(struct keyholder *keyholder, struct worker_channel *wor
     key_message_wipe(&message);
 }
 
-/* Takes up to CHOSEN_MAX requests, one of each worker in rotation, until nobody has any. */
-static size_t choose(struct keyholder *keyholder, struct chosen *chosen)
+/* ---- signing ---- */
+
+/* What a batch computes with. */
+static const struct rsa_batch_key *numbers_of(const struct keyholder *keyholder,
+                                              const struct key_request *request)
 {
-    size_t count = 0;
-    for (size_t idle = 0; idle < keyholder->worker_count && count < CHOSEN_MAX;) {
-        size_t index = keyholder->next_worker++ % keyholder->worker_count;
-        struct worker_channel *worker = keyholder->workers[index];
-        if (worker_channel_take_request(worker, &chosen[count].request)) {
-            chosen[count++].worker = worker;
-            idle = 0;
-        } else {
-            idle++;
-        }
-    }
-    return count;
+    const struct signing_key *key = key_table_find(&keyholder->keys, request->key_id);
+    return key != NULL ? signing_key_numbers(key) : NULL;
 }
 
-static void sign(struct keyholder *keyholder, const struct chosen *chosen)
+static void sign_together(struct keyholder *keyholder, size_t count)
 {
-    const struct key_request *request = &chosen->request;
-    struct key_answer answer = {.slot = request->slot, .generation = request->generation};
+    struct signing_job jobs[RSA_BATCH_LANES];
+    for (size_t i = 0; i < count; i++) {
+        const struct key_request *request = &keyholder->chosen[i].request;
+        jobs[i] = (struct signing_job){.key = numbers_of(keyholder, request),
+                                       .scheme = key_scheme_facts(request->scheme),
+                                       .hash = request->hash,
+                                       .signature = keyholder->answers[i].signature};
+    }
+    signing_batch_sign(keyholder->batch, jobs, count);
+    keyholder->counters.batches++;
+    for (size_t i = 0; i < count; i++) {
+        keyholder->answers[i].signature_len = jobs[i].signature_len;
+        keyholder->counters.faults += jobs[i].signature_len == 0 ? 1 : 0;
+    }
+}
+
+static bool sign_alone(struct keyholder *keyholder, const struct key_request *request,
+                       struct key_answer *answer)
+{
     /* The key may have been removed since the request was let in. */
     struct signing_key *key = key_table_find(&keyholder->keys, request->key_id);
-    if (key != NULL && signing_key_sign(key, key_scheme_facts(request->scheme), request->hash,
-                                        answer.signature, &answer.signature_len)) {
-        answer.status = KEY_STATUS_DONE;
+    return key != NULL && signing_key_sign(key, key_scheme_facts(request->scheme), request->hash,
+                                           answer->signature, &answer->signature_len);
+}
+
+/* Whatever no batch has signed is signed here, what failed in one too. */
+static void answer(struct keyholder *keyholder, const struct signing_choice *choice,
+                   struct key_answer *answer)
+{
+    answer->slot = choice->request.slot;
+    answer->generation = choice->request.generation;
+    if (answer->signature_len > 0 || sign_alone(keyholder, &choice->request, answer)) {
+        answer->status = KEY_STATUS_DONE;
         keyholder->counters.signatures++;
     } else {
-        answer.status = KEY_STATUS_FAILED;
+        answer->status = KEY_STATUS_FAILED;
         keyholder->counters.failures++;
     }
-    worker_channel_answer(chosen->worker, &answer);
+    worker_channel_answer(choice->worker, answer);
 }
 
 static void answer_epochs(struct keyholder *keyholder)
@@ -281,14 +298,20 @@ static void answer_epochs(struct keyholder *keyholder)
 static void sign_and_answer(struct keyholder *keyholder)
 {
     answer_epochs(keyholder);
-    struct chosen chosen[CHOSEN_MAX];
-    size_t count = choose(keyholder, chosen);
+    size_t count = signing_rota_choose(&keyholder->rota, &keyholder->keys, keyholder->workers,
+                                       keyholder->worker_count, keyholder->chosen);
     for (size_t i = 0; i < count; i++) {
-        sign(keyholder, &chosen[i]);
+        keyholder->answers[i].signature_len = 0;
+    }
+    if (count > 1) {
+        sign_together(keyholder, count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        answer(keyholder, &keyholder->chosen[i], &keyholder->answers[i]);
     }
     for (size_t i = 0; i < count; i++) {
         /* A channel that ended is noticed by its next read. */
-        (void)worker_channel_send(chosen[i].worker);
+        (void)worker_channel_send(keyholder->chosen[i].worker);
     }
 }
 
@@ -366,6 +389,11 @@ void keyholder_run(struct keyholder *keyholder)
 {
     while (keyholder_turn(keyholder, -1)) {
     }
+}
+
+unsigned keyholder_batch_lanes(const struct keyholder *keyholder)
+{
+    return keyholder->batch != NULL ? RSA_BATCH_LANES : 0;
 }
 
 const struct keyholder_counters *keyholder_counters(const struct keyholder *keyholder)

@@ -14,9 +14,12 @@
  * itself. When the master's descriptor closes, the loop ends.
  *
  * A turn: read all that is there from all channels, choose what to sign next (workers in rotation),
- * sign it, answer; then look again. With nothing waiting it sleeps in poll.
+ * sign it, answer; then look again. With nothing waiting it sleeps in poll. What is chosen is the
+ * first request of the worker whose turn it is; where the machine can (signing_batch.h) and at
+ * least four are waiting that can be computed together with it, up to eight. A lone request never
+ * waits for others: there is no timer.
  *
- * Uses libcrypto only. No network, no files.
+ * Uses libcrypto, and libcrypto-mb where the build has it. No network, no files.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -51,6 +54,8 @@ struct keyholder_settings {
 struct keyholder_counters {
     uint64_t signatures;
     uint64_t failures;       /* OpenSSL failed, or a signature did not verify */
+    uint64_t batches;        /* calls that made several signatures */
+    uint64_t faults;         /* results of those that did not verify: signed again by OpenSSL */
     uint64_t tickets;        /* epochs given out */
     uint64_t bad_messages;   /* each closed its channel */
     uint64_t bad_keys;       /* unknown, not granted, or not fitting; each closed its channel */
@@ -94,5 +99,8 @@ bool keyholder_turn(struct keyholder *keyholder, int timeout_ms);
 
 /* Turns until the master is gone. */
 void keyholder_run(struct keyholder *keyholder);
+
+/* How many signatures one call may make here; 0: one at a time. */
+unsigned keyholder_batch_lanes(const struct keyholder *keyholder);
 
 const struct keyholder_counters *keyholder_counters(const struct keyholder *keyholder);

@@ -1,6 +1,8 @@
 /* crypto/signing_key.c · SPDX-License-Identifier: Apache-2.0 */
 #include "crypto/signing_key.h"
 
+#include "crypto/rsa_batch.h"
+
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/rsa.h>
@@ -15,6 +17,7 @@ struct operations {
 struct signing_key {
     EVP_PKEY *key;
     bool is_rsa;
+    struct rsa_batch_key *numbers; /* NULL: not for batches */
     struct operations operations[KEY_SCHEME_COUNT];
 };
 
@@ -27,6 +30,8 @@ struct signing_key *signing_key_new(EVP_PKEY *key)
     }
     made->key = key;
     made->is_rsa = EVP_PKEY_is_a(key, "RSA") == 1;
+    made->numbers = made->is_rsa ? rsa_batch_key_new(key) : NULL;
+    ERR_clear_error();
     return made;
 }
 
@@ -39,6 +44,7 @@ void signing_key_free(struct signing_key *key)
         EVP_PKEY_CTX_free(key->operations[i].sign);
         EVP_PKEY_CTX_free(key->operations[i].verify);
     }
+    rsa_batch_key_free(key->numbers);
     EVP_PKEY_free(key->key);
     free(key);
 }
@@ -46,6 +52,11 @@ void signing_key_free(struct signing_key *key)
 bool signing_key_fits(const struct signing_key *key, const struct key_scheme_facts *scheme)
 {
     return key->is_rsa == (scheme->family != KEY_FAMILY_ECDSA);
+}
+
+const struct rsa_batch_key *signing_key_numbers(const struct signing_key *key)
+{
+    return key->numbers;
 }
 
 static bool set_scheme(EVP_PKEY_CTX *operation, const struct key_scheme_facts *scheme)

@@ -6,6 +6,8 @@
  * Why it exists: a fault while computing (a bit flip, a provoked glitch) can turn a signature into
  * the private key; such a signature must not leave the process.
  *
+ * A key that this machine can sign with in batches also keeps its numbers for that (rsa_batch.h).
+ *
  * Owner: the keyholder.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -19,6 +21,7 @@
 
 #include "crypto/key_scheme.h"
 
+struct rsa_batch_key;
 struct signing_key;
 
 /* Takes `key`, also when it fails. NULL: no memory. */
@@ -27,6 +30,9 @@ void signing_key_free(struct signing_key *key);
 
 /* Whether this kind of key can sign with the scheme. */
 bool signing_key_fits(const struct signing_key *key, const struct key_scheme_facts *scheme);
+
+/* What signing_batch.h signs with, borrowed; NULL: this key signs one at a time only. */
+const struct rsa_batch_key *signing_key_numbers(const struct signing_key *key);
 
 /* Signs `hash` (the scheme's hash_bytes). `signature` has room for KEY_SIGNATURE_BYTES_MAX. False:
  * OpenSSL failed, or the result did not verify; nothing is in `signature` then. */

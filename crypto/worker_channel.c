@@ -174,13 +174,34 @@ enum worker_channel_state worker_channel_read(struct worker_channel *channel)
     return WORKER_CHANNEL_OPEN;
 }
 
+bool worker_channel_may_take(const struct worker_channel *channel)
+{
+    return channel->count > 0 && channel->unsent_len == 0 &&
+           channel->answers.count < KEY_CHANNEL_BATCH_MAX;
+}
+
 bool worker_channel_take_request(struct worker_channel *channel, struct key_request *out)
 {
-    if (channel->count == 0 || channel->unsent_len > 0 ||
-        channel->answers.count == KEY_CHANNEL_BATCH_MAX) {
+    return worker_channel_take_request_at(channel, 0, out);
+}
+
+static struct key_request *waiting_at(struct worker_channel *channel, size_t index)
+{
+    return &channel->waiting[(channel->first + index) % KEY_CHANNEL_SLOTS_MAX];
+}
+
+/* The older ones move up by one place into the gap: seldom many, since batches are made of what is
+ * near the front. */
+bool worker_channel_take_request_at(struct worker_channel *channel, size_t index,
+                                    struct key_request *out)
+{
+    if (!worker_channel_may_take(channel) || index >= channel->count) {
         return false;
     }
-    *out = channel->waiting[channel->first];
+    *out = *waiting_at(channel, index);
+    for (size_t i = index; i > 0; i--) {
+        *waiting_at(channel, i) = *waiting_at(channel, i - 1);
+    }
     channel->first = (channel->first + 1) % KEY_CHANNEL_SLOTS_MAX;
     channel->count--;
     return true;

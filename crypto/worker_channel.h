@@ -44,10 +44,15 @@ enum worker_channel_state worker_channel_read(struct worker_channel *channel);
 /* The first waiting request, and the first epoch asked for; false: none, or answers are stuck.
  * Taking one obliges to answer it before the next read. */
 bool worker_channel_take_request(struct worker_channel *channel, struct key_request *out);
+/* The same for the request at `index` of those that wait; the others keep their order. */
+bool worker_channel_take_request_at(struct worker_channel *channel, size_t index,
+                                    struct key_request *out);
+/* Whether a request can be taken now. */
+bool worker_channel_may_take(const struct worker_channel *channel);
 bool worker_channel_take_epoch(struct worker_channel *channel, uint64_t *out);
 bool worker_channel_has_work(const struct worker_channel *channel);
 
-/* The waiting requests, oldest first, for a check before anything is signed. */
+/* The waiting requests, oldest first. */
 size_t worker_channel_waiting(const struct worker_channel *channel);
 const struct key_request *worker_channel_waiting_at(const struct worker_channel *channel,
                                                     size_t index);

@@ -7,6 +7,8 @@
 
 BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libssl-dev libevent-dev
     libyaml-dev libnghttp2-dev libjansson-dev libcurl4-openssl-dev libseccomp-dev libwebsockets-dev)
+# What the build uses where the system has it: for signing in batches, from Debian 13 on.
+OPTIONAL_PACKAGES=(libcrypto-mb-dev)
 
 if [ -t 1 ]; then
     step() { printf '\033[1m==> %s\033[0m\n' "$*"; }
@@ -79,6 +81,17 @@ packages_install() {
     quietly apt-update.log as_root apt-get -q -o DPkg::Lock::Timeout=300 update || return
     quietly apt-install.log as_root apt-get -q -y --no-install-recommends \
         -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install "${missing[@]}"
+}
+
+# packages_install_optional PACKAGE...: those that apt knows of. Without them all works, too.
+packages_install_optional() {
+    local package known=()
+    for package in "$@"; do
+        if apt-cache show "$package" >/dev/null 2>&1; then
+            known+=("$package")
+        fi
+    done
+    [ ${#known[@]} -eq 0 ] || packages_install "${known[@]}"
 }
 
 # preset_build PRESET [CMAKE OPTION...]: configures once, then builds what changed.

@@ -42,6 +42,9 @@ static void print_process(const json_t *process)
         (void)printf("   conns %lld  exchanges %lld  tunnels %lld", answer_number(process, "conns"),
                      answer_number(process, "exchanges"), answer_number(process, "tunnels"));
     }
+    if (json_is_string(json_object_get(process, "signing"))) {
+        (void)printf("   signing: %s", answer_text(process, "signing"));
+    }
     (void)printf("\n");
 }
 

@@ -55,7 +55,8 @@ static bool read_message(struct child *child)
     if (status == STATUS_OK) {
         if (message.kind == CHANNEL_READY && child->state == CHILD_STARTING) {
             child->state = CHILD_READY;
-            child->sandbox = sandbox_from_number(message.number);
+            child->sandbox = sandbox_from_number(message.number & CHILD_SANDBOX_MASK);
+            child->batch_lanes = message.number >> CHILD_LANES_SHIFT;
         }
         child->events.on_message(child->events.self, child, &message);
         return true;

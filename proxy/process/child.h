@@ -21,6 +21,9 @@
 #include "proxy/process/sandbox.h"
 #include "proxy/process/spawn.h"
 
+/* Where in READY's number what is. */
+enum { CHILD_SANDBOX_MASK = 0xffff, CHILD_LANES_SHIFT = 16 };
+
 enum child_state { CHILD_DOWN, CHILD_STARTING, CHILD_READY, CHILD_ENDING };
 
 struct child;
@@ -47,6 +50,7 @@ struct child {
     struct sandbox_facts sandbox; /* as it said itself, with READY */
     uint32_t asked;               /* to prepare this generation; 0: none */
     uint32_t prepared;            /* it says that it has */
+    uint32_t batch_lanes;         /* what the keyholder's READY said; 0: one signature at a time */
     uint64_t restarts;
     unsigned failures; /* in a row */
     uint64_t started_ms;

@@ -13,6 +13,7 @@
 #include "crypto/secret.h"
 #include "crypto/wiped_memory.h"
 #include "proxy/process/channel.h"
+#include "proxy/process/child.h"
 #include "proxy/process/generation_number.h"
 #include "proxy/process/memory_file.h"
 #include "proxy/process/role.h"
@@ -178,12 +179,13 @@ static void close_descriptors(const struct channel_message *message)
 }
 
 /* The keys are loaded, and no worker was listened to yet. */
-static bool enter_sandbox(void)
+static bool enter_sandbox(const struct keyholder_process *process)
 {
     struct sandbox_plan plan;
     sandbox_plan_keyholder(&plan);
     struct channel_message ready = {.kind = CHANNEL_READY};
-    ready.number = sandbox_to_number(sandbox_enter(&plan));
+    uint32_t lanes = process->keyholder == NULL ? 0 : keyholder_batch_lanes(process->keyholder);
+    ready.number = sandbox_to_number(sandbox_enter(&plan)) | lanes << CHILD_LANES_SHIFT;
     return channel_send(SPAWN_CHANNEL, &ready) == STATUS_OK;
 }
 
@@ -200,7 +202,7 @@ static bool act(struct keyholder_process *process, const struct channel_message 
     close_descriptors(message);
     if (message->kind == CHANNEL_START) {
         process->is_open = true;
-        return enter_sandbox();
+        return enter_sandbox(process);
     }
     if (process->keyholder != NULL && message->kind == CHANNEL_PREPARE) {
         prepare(process, message);

@@ -24,7 +24,9 @@ static size_t gather_children(const struct roster *roster, const struct sidecars
 {
     size_t count = 0;
     if (roster->has_keyholder) {
-        children[count++] = child_facts(&roster->keyholder, NULL);
+        children[count] = child_facts(&roster->keyholder, NULL);
+        children[count].is_signing = true;
+        children[count++].batch_lanes = roster->keyholder.batch_lanes;
     }
     for (size_t i = 0; i < roster->worker_count; i++) {
         children[count++] = child_facts(&roster->workers[i], slots_at(roster->supplies.slots, i));

@@ -438,6 +438,10 @@ def test_status_shows_the_instance(running, run_sallyport, tmp_path):
     assert 28 <= answer["certificates"][0]["days_left"] <= 30
     text = run_sallyport("status", "-c", running.config_path).stdout
     assert "worker 2" in text and "ready" in text
+    keyholder = next(p for p in answer["processes"] if p["role"] == "keyholder")
+    assert keyholder["signing"] in ("openssl", "batches of 8 (libcrypto-mb)")
+    assert f"signing: {keyholder['signing']}" in text
+    assert all("signing" not in p for p in answer["processes"] if p["role"] != "keyholder")
 
 
 def test_only_the_owner_may_use_the_admin_socket(running, tmp_path):

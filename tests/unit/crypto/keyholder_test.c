@@ -3,6 +3,7 @@
 
 #include "crypto/key_channel.h"
 #include "crypto/rig.h"
+#include "crypto/rsa_batch_fake.h"
 
 #include <openssl/rsa.h>
 #include <sys/prctl.h>
@@ -39,6 +40,7 @@ static void add_worker(struct fixture *fixture, size_t index, const uint32_t *id
 static int set_up(void **state)
 {
     struct fixture *fixture = *state;
+    memset(&fake_batch, 0, sizeof(fake_batch));
     int pair[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     fixture->master = pair[0];
@@ -369,6 +371,173 @@ static void a_worker_that_does_not_read_stops_only_itself(void **state)
     assert_int_equal(answered, 1000);
 }
 
+/* ---- batches ---- */
+
+/* Reads what is answered to a worker: every answer must be a good signature of the scheme that
+ * ask_mixed has given to its slot. Returns how many. */
+static size_t check_mixed(struct fixture *fixture, size_t worker)
+{
+    size_t answered = 0;
+    while (receive(fixture, worker) == 1) {
+        for (size_t i = 0; i < fixture->in.count; i++) {
+            const struct key_answer *answer = &fixture->in.answers[i];
+            assert_int_equal(answer->status, KEY_STATUS_DONE);
+            check_signature(fixture, answer, key_scheme_facts(1 + answer->slot % 6u)->scheme);
+        }
+        answered += fixture->in.count;
+    }
+    return answered;
+}
+
+/* `count` requests of all RSA schemes in turn. */
+static void ask_mixed(struct fixture *fixture, size_t worker, size_t count)
+{
+    for (uint16_t slot = 0; slot < count; slot++) {
+        ask(fixture, worker, RIG_RSA_ID, key_scheme_facts(1 + slot % 6u)->scheme, slot, 1);
+    }
+}
+
+static void any_number_of_requests_is_answered(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t batches = 0;
+    for (size_t count = 1; count <= 20; count++) {
+        ask_mixed(fixture, 0, count);
+        turns(fixture, (int)count);
+        assert_int_equal(check_mixed(fixture, 0), count);
+        batches += count / 8 + (count % 8 >= 4 ? 1 : 0);
+        assert_int_equal(keyholder_counters(fixture->keyholder)->batches, batches);
+    }
+    assert_int_equal(keyholder_counters(fixture->keyholder)->signatures, 210);
+    assert_int_equal(keyholder_counters(fixture->keyholder)->faults, 0);
+    assert_int_equal(keyholder_batch_lanes(fixture->keyholder), 8);
+}
+
+static void all_workers_are_read_before_a_batch_is_made(void **state)
+{
+    struct fixture *fixture = *state;
+    ask_mixed(fixture, 0, 4);
+    ask_mixed(fixture, 1, 4);
+    turns(fixture, 1);
+    assert_int_equal(keyholder_counters(fixture->keyholder)->batches, 1);
+    assert_int_equal(fake_batch.last_count, 8);
+    assert_int_equal(receive(fixture, 0), 1);
+    assert_int_equal(fixture->in.count, 4); /* one packet for each worker */
+    assert_int_equal(receive(fixture, 1), 1);
+    assert_int_equal(fixture->in.count, 4);
+}
+
+static void a_lone_request_does_not_wait_for_others(void **state)
+{
+    struct fixture *fixture = *state;
+    ask_mixed(fixture, 0, 1);
+    turns(fixture, 1);
+    assert_int_equal(check_mixed(fixture, 0), 1);
+    assert_int_equal(fake_batch.calls, 0);
+}
+
+static void a_faulty_signature_does_not_leave(void **state)
+{
+    struct fixture *fixture = *state;
+    for (unsigned lane = 1; lane <= 8; lane++) {
+        fake_batch.faulty_lane = lane;
+        ask_mixed(fixture, 0, 8);
+        turns(fixture, 1);
+        assert_int_equal(check_mixed(fixture, 0), 8); /* OpenSSL has signed it again */
+        assert_int_equal(keyholder_counters(fixture->keyholder)->faults, lane);
+    }
+    assert_int_equal(keyholder_counters(fixture->keyholder)->failures, 0);
+    assert_int_equal(keyholder_counters(fixture->keyholder)->signatures, 64);
+}
+
+static void a_library_that_refuses_is_done_without(void **state)
+{
+    struct fixture *fixture = *state;
+    fake_batch.private_fails = true;
+    ask_mixed(fixture, 0, 8);
+    turns(fixture, 1);
+    assert_int_equal(check_mixed(fixture, 0), 8);
+    assert_int_equal(keyholder_counters(fixture->keyholder)->faults, 8);
+}
+
+static void a_bad_request_among_good_ones_harms_its_worker_only(void **state)
+{
+    struct fixture *fixture = *state;
+    ask_mixed(fixture, 0, 5);
+    ask_mixed(fixture, 1, 5);
+    ask(fixture, 1, RIG_STRANGER_ID, KEY_SCHEME_RSA_PSS_SHA256, 5, 1);
+    ask(fixture, 1, RIG_RSA_ID, KEY_SCHEME_RSA_PSS_SHA256, 6, 2);
+    turns(fixture, 2);
+    assert_int_equal(check_mixed(fixture, 0), 5);
+    assert_int_equal(receive(fixture, 1), -1);
+    assert_int_equal(keyholder_counters(fixture->keyholder)->bad_keys, 1);
+    assert_int_equal(keyholder_counters(fixture->keyholder)->signatures, 5);
+}
+
+static void other_schemes_and_kinds_are_answered_beside_batches(void **state)
+{
+    struct fixture *fixture = *state;
+    ask_mixed(fixture, 0, 6);
+    ask(fixture, 0, RIG_EC_ID, KEY_SCHEME_ECDSA_SHA256, 6, 3);
+    ask(fixture, 1, RIG_EC_ID, KEY_SCHEME_ECDSA_SHA384, 0, 1);
+    ask(fixture, 1, RIG_RSA_ID, KEY_SCHEME_RSA_PKCS1_SHA384, 1, 2);
+    turns(fixture, 10);
+    assert_int_equal(keyholder_counters(fixture->keyholder)->signatures, 12);
+    assert_int_equal(keyholder_counters(fixture->keyholder)->batches, 1);
+    assert_int_equal(fake_batch.wrong_mixes, 0);
+}
+
+static void a_key_removed_under_a_batch_fails_its_requests(void **state)
+{
+    struct fixture *fixture = *state;
+    ask_mixed(fixture, 0, 16);
+    turns(fixture, 1);
+    assert_int_equal(check_mixed(fixture, 0), 8);
+    keyholder_remove_key(fixture->keyholder, RIG_RSA_ID);
+    turns(fixture, 8);
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(receive(fixture, 0), 1);
+        assert_int_equal(fixture->in.answers[0].status, KEY_STATUS_FAILED);
+    }
+    assert_int_equal(keyholder_counters(fixture->keyholder)->failures, 8);
+}
+
+/* Worker 0 asks for more than anybody can sign; worker 1's eight come with the next two batches. */
+static void a_flood_of_one_worker_leaves_lanes_to_the_others(void **state)
+{
+    struct fixture *fixture = *state;
+    for (uint16_t slot = 0; slot < 200; slot = (uint16_t)(slot + 8)) {
+        ask(fixture, 0, RIG_RSA_ID, KEY_SCHEME_RSA_PSS_SHA256, slot, 8);
+    }
+    turns(fixture, 1);
+    ask_mixed(fixture, 1, 8);
+    turns(fixture, 2);
+    assert_int_equal(check_mixed(fixture, 1), 8);
+}
+
+static void without_the_library_it_signs_one_by_one(void **state)
+{
+    struct fixture *fixture = *state;
+    fake_batch.is_missing = true;
+    keyholder_free(fixture->keyholder);
+    struct keyholder_settings settings = {.master_descriptor = fixture->master_far};
+    fixture->keyholder = keyholder_new(&settings, NULL);
+    assert_true(keyholder_add_key(fixture->keyholder, RIG_RSA_ID, fixture->rsa.pem,
+                                  fixture->rsa.pem_len, NULL, NULL));
+    for (size_t i = 0; i < WORKERS; i++) {
+        close(fixture->workers[i]);
+        const uint32_t ids[] = {RIG_RSA_ID};
+        add_worker(fixture, i, ids, 1);
+    }
+    assert_int_equal(keyholder_batch_lanes(fixture->keyholder), 0);
+    ask_mixed(fixture, 0, 8);
+    turns(fixture, 8);
+    assert_int_equal(check_mixed(fixture, 0), 8);
+    assert_int_equal(fake_batch.calls, 0);
+}
+
+/* ---- the master ---- */
+
 static void it_ends_with_its_master(void **state)
 {
     struct fixture *fixture = *state;
@@ -469,6 +638,21 @@ int main(void)
         cmocka_unit_test_setup_teardown(workers_get_the_same_ticket_keys, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_worker_that_does_not_read_stops_only_itself, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(any_number_of_requests_is_answered, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(all_workers_are_read_before_a_batch_is_made, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_lone_request_does_not_wait_for_others, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_faulty_signature_does_not_leave, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_library_that_refuses_is_done_without, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_bad_request_among_good_ones_harms_its_worker_only, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(other_schemes_and_kinds_are_answered_beside_batches, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_key_removed_under_a_batch_fails_its_requests, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_flood_of_one_worker_leaves_lanes_to_the_others, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(without_the_library_it_signs_one_by_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(it_ends_with_its_master, set_up, tear_down),
         cmocka_unit_test(the_master_may_add_workers_later),
         cmocka_unit_test(a_short_ticket_secret_is_refused),

@@ -87,6 +87,43 @@ static void requests_come_out_in_order_round_the_ring(void **state)
     }
 }
 
+static void answer_now(struct fixture *fixture, uint16_t slot)
+{
+    struct key_answer answer = {.slot = slot, .status = KEY_STATUS_FAILED};
+    worker_channel_answer(fixture->channel, &answer);
+    assert_int_equal(worker_channel_send(fixture->channel), WORKER_CHANNEL_OPEN);
+    uint8_t packet[64];
+    assert_true(recv(fixture->far, packet, sizeof(packet), MSG_DONTWAIT) > 0);
+}
+
+/* Five wait each time; one is taken from anywhere, at every place of the ring. */
+static void one_taken_from_between_leaves_the_others_in_order(void **state)
+{
+    struct fixture *fixture = *state;
+    uint16_t expected[6] = {0};
+    uint16_t next = 0;
+    size_t count = 0;
+    for (uint16_t round = 0; round < 3000; round++) {
+        while (count < 5) {
+            uint16_t slot = next++ % KEY_CHANNEL_SLOTS_MAX;
+            far_ask(fixture, slot);
+            assert_int_equal(worker_channel_read(fixture->channel), WORKER_CHANNEL_OPEN);
+            expected[count++] = slot;
+        }
+        size_t index = round % 5u;
+        struct key_request request;
+        assert_true(worker_channel_take_request_at(fixture->channel, index, &request));
+        assert_int_equal(request.slot, expected[index]);
+        memmove(expected + index, expected + index + 1, (5 - index) * sizeof(expected[0]));
+        count--;
+        answer_now(fixture, request.slot);
+        for (size_t i = 0; i < count; i++) {
+            assert_int_equal(worker_channel_waiting_at(fixture->channel, i)->slot, expected[i]);
+        }
+        assert_false(worker_channel_take_request_at(fixture->channel, count, &request));
+    }
+}
+
 static void a_slot_is_taken_until_it_is_answered(void **state)
 {
     struct fixture *fixture = *state;
@@ -174,6 +211,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(grants_are_those_given, set_up, tear_down),
         cmocka_unit_test_setup_teardown(grants_come_and_go_by_range, set_up, tear_down),
         cmocka_unit_test_setup_teardown(requests_come_out_in_order_round_the_ring, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(one_taken_from_between_leaves_the_others_in_order, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_slot_is_taken_until_it_is_answered, set_up, tear_down),
         cmocka_unit_test_setup_teardown(eight_answers_leave_together, set_up, tear_down),
