@@ -1,7 +1,7 @@
 /* proxy/process/sandbox_calls.h
  *
  * The system calls that each role may make, as tables for reading: what is not here ends the
- * process. They were found by tracing all end-to-end tests, in release and sanitizer builds, and by
+ * process. They were found by running all end-to-end tests, in release and sanitizer builds, and by
  * reading what the C library and OpenSSL do when things go wrong.
  *
  * SPDX-License-Identifier: Apache-2.0

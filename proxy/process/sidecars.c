@@ -8,53 +8,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "config/gossip.h"
-#include "proxy/process/file_watch.h"
 #include "proxy/process/gossip_rules.h"
 #include "proxy/process/keyring_check.h"
 #include "proxy/process/keyring_source.h"
 #include "proxy/process/memory_file.h"
+#include "proxy/process/sidecars_state.h"
 
-enum { GRACE_MS = 1000, POLL_MS = 5 };
-
-struct sidecar_place {
-    struct sidecars *sidecars;
-    const struct config_gossip *settings;
-    struct list_link link; /* among those that leave */
-    struct deadline grace; /* of one that leaves */
-    bool is_started;
-    struct account account;
-    struct child child;
-    struct secret keyring; /* the text that was handed on last */
-    struct file_watch watch;
-    int pages_file;
-    struct peer_pages *pages;             /* read-only */
-    bool has_rules;                       /* that are to be removed */
-    struct enforcement_gossip_facts ring; /* what the policy has to know of it */
-    char refusal[256]; /* why what is in the keyring file now is not in use; "": it is */
-};
-
-struct sidecars {
-    struct roster_supplies supplies;
-    struct child_events events;
-    size_t count;
-    struct sidecar_place **at; /* by the index of the cluster */
-    struct list leaving;       /* of struct sidecar_place: until their process has ended */
-};
-
-/* The places of the next configuration. */
-struct sidecars_change {
-    struct sidecars *sidecars;
-    size_t count;
-    struct sidecar_place **at; /* those that stay, and those that are new */
-    bool *is_new;
-};
+enum { POLL_MS = 5 };
 
 static enum status on_respawn(void *self, struct child *child);
 static void on_keyring_change(void *self);
 static enum status read_keyring(struct sidecar_place *place, const struct config *config,
                                 struct secret *text, struct process_error *error);
-static void close_place(struct sidecar_place *place);
 
 /* ---- life ---- */
 
@@ -83,9 +48,8 @@ static enum status fill_place(struct sidecar_place *place, const struct config *
     return read_keyring(place, config, &place->keyring, error);
 }
 
-/* NULL with a sentence. */
-static struct sidecar_place *new_place(struct sidecars *sidecars, const struct config *config,
-                                       size_t index, struct process_error *error)
+struct sidecar_place *sidecar_place_new(struct sidecars *sidecars, const struct config *config,
+                                        size_t index, struct process_error *error)
 {
     struct sidecar_place *place = calloc(1, sizeof(*place));
     if (place == NULL) {
@@ -100,7 +64,7 @@ static struct sidecar_place *new_place(struct sidecars *sidecars, const struct c
     (void)snprintf(role, sizeof(role), "gossip %zu", index + 1);
     child_init(&place->child, sidecars->supplies.loop, role, index, &sidecars->events);
     if (fill_place(place, config, error) != STATUS_OK) {
-        close_place(place);
+        sidecar_place_free(place);
         return NULL;
     }
     return place;
@@ -127,7 +91,7 @@ enum status sidecars_open(struct sidecars **out, const struct roster_supplies *s
     sidecars->events.log = supplies->log;
     for (; sidecars->count < count; sidecars->count++) {
         sidecars->at[sidecars->count] =
-            new_place(sidecars, supplies->config, sidecars->count, error);
+            sidecar_place_new(sidecars, supplies->config, sidecars->count, error);
         if (sidecars->at[sidecars->count] == NULL) {
             return STATUS_SYS;
         }
@@ -135,7 +99,7 @@ enum status sidecars_open(struct sidecars **out, const struct roster_supplies *s
     return STATUS_OK;
 }
 
-static void remove_rules(struct sidecar_place *place)
+void sidecar_place_remove_rules(struct sidecar_place *place)
 {
     if (place->has_rules) {
         place->has_rules = false;
@@ -146,9 +110,9 @@ static void remove_rules(struct sidecar_place *place)
     }
 }
 
-static void close_place(struct sidecar_place *place)
+void sidecar_place_free(struct sidecar_place *place)
 {
-    remove_rules(place);
+    sidecar_place_remove_rules(place);
     deadline_disarm(&place->grace);
     list_remove(&place->link);
     file_watch_close(&place->watch);
@@ -179,7 +143,7 @@ static void end_all(struct sidecars *sidecars)
     for (int waited = 0; is_any_up(sidecars); waited += POLL_MS) {
         for (size_t i = 0; i < sidecars->count; i++) {
             struct child *child = &sidecars->at[i]->child;
-            if (waited >= GRACE_MS) {
+            if (waited >= SIDECAR_GRACE_MS) {
                 child_kill(child);
             }
             if (child->pid > 0 && waitpid(child->pid, NULL, WNOHANG) != 0) {
@@ -199,11 +163,11 @@ void sidecars_close(struct sidecars *sidecars)
          link = list_take_first(&sidecars->leaving)) {
         struct sidecar_place *place = LIST_OBJECT(link, struct sidecar_place, link);
         child_kill(&place->child); /* it has had its time */
-        close_place(place);
+        sidecar_place_free(place);
     }
     end_all(sidecars);
     for (size_t i = 0; i < sidecars->count; i++) {
-        close_place(sidecars->at[i]);
+        sidecar_place_free(sidecars->at[i]);
     }
     free(sidecars->at);
     free(sidecars);
@@ -273,8 +237,7 @@ static enum status watch_keyring(struct sidecar_place *place, struct process_err
     return fail(error, place, "its keyring cannot be watched");
 }
 
-/* The rules first: until the process is there, nothing passes. */
-static enum status open_place(struct sidecar_place *place, struct process_error *error)
+enum status sidecar_place_start(struct sidecar_place *place, struct process_error *error)
 {
     enum status status = install_rules(place, error);
     if (status == STATUS_OK) {
@@ -291,7 +254,7 @@ static enum status open_place(struct sidecar_place *place, struct process_error 
 enum status sidecars_start(struct sidecars *sidecars, struct process_error *error)
 {
     for (size_t i = 0; sidecars != NULL && i < sidecars->count; i++) {
-        enum status status = open_place(sidecars->at[i], error);
+        enum status status = sidecar_place_start(sidecars->at[i], error);
         if (status != STATUS_OK) {
             return status;
         }
@@ -374,163 +337,6 @@ void sidecars_reload(struct sidecars *sidecars)
 {
     for (size_t i = 0; sidecars != NULL && i < sidecars->count; i++) {
         reload(sidecars->at[i]);
-    }
-}
-
-/* ---- one configuration after the other ---- */
-
-static struct sidecar_place *find_same(const struct sidecars *sidecars,
-                                       const struct config_gossip *settings)
-{
-    for (size_t i = 0; i < sidecars->count; i++) {
-        if (gossip_is_same(sidecars->at[i]->settings, settings)) {
-            return sidecars->at[i];
-        }
-    }
-    return NULL;
-}
-
-enum status sidecars_prepare(struct sidecars *sidecars, const struct config *config,
-                             struct sidecars_change **out, struct process_error *error)
-{
-    size_t count = config->gossip_count;
-    struct sidecars_change *change = calloc(1, sizeof(*change));
-    *out = change;
-    if (change != NULL) {
-        change->sidecars = sidecars;
-        change->at = calloc(count + 1, sizeof(struct sidecar_place *));
-        change->is_new = calloc(count + 1, sizeof(*change->is_new));
-    }
-    if (change == NULL || change->at == NULL || change->is_new == NULL) {
-        process_error_set(error, "out of memory");
-        return STATUS_NOMEM;
-    }
-    for (; change->count < count; change->count++) {
-        size_t i = change->count;
-        change->at[i] = find_same(sidecars, &config->gossip[i]);
-        if (change->at[i] == NULL) {
-            change->at[i] = new_place(sidecars, config, i, error);
-            change->is_new[i] = true;
-        }
-        if (change->at[i] == NULL) {
-            return STATUS_REFUSED;
-        }
-    }
-    return STATUS_OK;
-}
-
-static void free_change(struct sidecars_change *change)
-{
-    free(change->at);
-    free(change->is_new);
-    free(change);
-}
-
-void sidecars_forget(struct sidecars_change *change)
-{
-    if (change == NULL) {
-        return;
-    }
-    for (size_t i = 0; i < change->count; i++) {
-        if (change->is_new[i]) {
-            close_place(change->at[i]);
-        }
-    }
-    free_change(change);
-}
-
-static void on_grace(void *self)
-{
-    struct sidecar_place *place = self;
-    child_kill(&place->child);
-}
-
-static bool has_cluster(const struct sidecars_change *change, const char *name)
-{
-    for (size_t i = 0; i < change->count; i++) {
-        if (strcmp(change->at[i]->settings->name, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* A cluster that is only changed keeps its rules until those of its successor replace them: nothing
- * passes in plaintext meanwhile. */
-static void leave(const struct sidecars_change *change, struct sidecar_place *place)
-{
-    struct sidecars *sidecars = place->sidecars;
-    if (has_cluster(change, place->settings->name)) {
-        place->has_rules = false;
-    }
-    remove_rules(place);
-    file_watch_close(&place->watch);
-    child_end(&place->child);
-    if (child_is_down(&place->child)) {
-        close_place(place);
-        return;
-    }
-    place->settings = NULL; /* its config goes */
-    list_append(&sidecars->leaving, &place->link);
-    deadline_arm(&place->grace, sidecars->supplies.loop, GRACE_MS, on_grace, place);
-}
-
-static void leave_all(const struct sidecars_change *change)
-{
-    struct sidecars *sidecars = change->sidecars;
-    for (size_t i = 0; i < sidecars->count; i++) {
-        bool stays = false;
-        for (size_t j = 0; j < change->count && !stays; j++) {
-            stays = change->at[j] == sidecars->at[i];
-        }
-        if (!stays) {
-            leave(change, sidecars->at[i]);
-        }
-    }
-}
-
-/* Those that are new, once those that were before have freed their ports. */
-static void start_new(struct sidecars *sidecars)
-{
-    for (size_t i = 0; i < sidecars->count && list_is_empty(&sidecars->leaving); i++) {
-        struct sidecar_place *place = sidecars->at[i];
-        struct process_error error = {{0}};
-        if (!place->is_started && open_place(place, &error) != STATUS_OK) {
-            LOG_EVENT(sidecars->supplies.log, LOG_ERROR, "gossip_not_started",
-                      log_text("cluster", place->settings->name), log_text("reason", error.text));
-        }
-    }
-}
-
-void sidecars_commit(struct sidecars_change *change, const struct roster_supplies *supplies)
-{
-    struct sidecars *sidecars = change->sidecars;
-    leave_all(change);
-    free(sidecars->at);
-    sidecars->at = change->at;
-    sidecars->count = change->count;
-    sidecars->supplies = *supplies;
-    change->at = NULL;
-    free_change(change);
-    for (size_t i = 0; i < sidecars->count; i++) {
-        struct sidecar_place *place = sidecars->at[i];
-        place->settings = &supplies->config->gossip[i];
-        place->ring.cluster = i;
-        child_renumber(&place->child, "gossip", i);
-    }
-    start_new(sidecars);
-}
-
-void sidecars_note_exit(struct sidecars *sidecars, const struct child *child)
-{
-    for (struct list_link *link = list_first(&sidecars->leaving); link != NULL;
-         link = list_next(&sidecars->leaving, link)) {
-        struct sidecar_place *place = LIST_OBJECT(link, struct sidecar_place, link);
-        if (&place->child == child) {
-            close_place(place);
-            start_new(sidecars);
-            return;
-        }
     }
 }
 
