@@ -1,8 +1,8 @@
 /* proxy/process/live_generation.h
  *
  * A configuration as the master keeps it while any worker has it: its snapshot, for children that
- * are started again, and who has it. When a former one is nobody's any more, its keys can go from
- * the keyholder.
+ * are started again (of a former one the keys alone), and who has it. When a former one is nobody's
+ * any more, its keys can go from the keyholder.
  *
  * Owner: the roster.
  *

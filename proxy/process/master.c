@@ -288,7 +288,10 @@ static uint64_t on_admin_reload(void *self)
 static void hang_up(struct master *master)
 {
     sidecars_reload(master->sidecars);
-    (void)reload_request(master, RELOAD_ALL);
+    if (reload_request(master, RELOAD_ALL) == 0) {
+        LOG_EVENT(log_of(master), LOG_WARN, "reload_refused",
+                  log_text("reason", "the instance is starting or ending"));
+    }
 }
 
 static void on_signal(void *self, int number)

@@ -116,6 +116,7 @@ void roster_commit(struct roster *roster, struct live_generation *next, const st
     roster->supplies.snapshot = &next->snapshot;
     roster->supplies.sockets = sockets;
     former->is_former = true;
+    snapshot_close_public(&former->snapshot);
     release_if_unused(roster, former);
 }
 

@@ -407,11 +407,17 @@ enum status snapshot_open(struct snapshot *snapshot, const struct config *config
     return gathering.status;
 }
 
-void snapshot_close(struct snapshot *snapshot)
+void snapshot_close_public(struct snapshot *snapshot)
 {
     if (snapshot->worker_file >= 0) {
         (void)close(snapshot->worker_file);
+        snapshot->worker_file = -1;
     }
+}
+
+void snapshot_close(struct snapshot *snapshot)
+{
+    snapshot_close_public(snapshot);
     if (snapshot->key_file >= 0) {
         (void)close(snapshot->key_file);
     }

@@ -61,5 +61,8 @@ bool snapshot_is_same(const struct snapshot *left, const struct snapshot *right)
 struct bundle *snapshot_yaml(const struct snapshot *snapshot, const struct config *config);
 void snapshot_close(struct snapshot *snapshot);
 
+/* Of a former configuration only the keys may still be needed. */
+void snapshot_close_public(struct snapshot *snapshot);
+
 /* Wipes what a bundle with secrets holds, then frees it. NULL is fine. */
 void snapshot_wipe_bundle(struct bundle *bundle);

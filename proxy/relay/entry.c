@@ -2,6 +2,7 @@
 #include "proxy/relay/entry.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "config/address.h"
 #include "crypto/tls_server.h"
@@ -132,10 +133,31 @@ static bool has_address(const struct config_listener *listener,
     return false;
 }
 
+static bool is_same_network(const struct config_network *left, const struct config_network *right)
+{
+    return left->prefix_bits == right->prefix_bits &&
+           memcmp(left->ip, right->ip, sizeof(left->ip)) == 0;
+}
+
+/* Whom a conn is from was believed because of who said it. */
+static bool believes_the_same(const struct config_listener *listener,
+                              const struct config_listener *later)
+{
+    if (listener->proxy_protocol != later->proxy_protocol) {
+        return false;
+    }
+    bool is_said = listener->proxy_protocol == CONFIG_PROXY_PROTOCOL_ACCEPT;
+    bool is_same = !is_said || listener->trusted_proxy_count == later->trusted_proxy_count;
+    for (size_t i = 0; is_said && is_same && i < listener->trusted_proxy_count; i++) {
+        is_same = is_same_network(&listener->trusted_proxies[i], &later->trusted_proxies[i]);
+    }
+    return is_same;
+}
+
 bool entry_is_continued_by(const struct entry *entry, const struct entry *later)
 {
     if ((entry->tls == NULL) != (later->tls == NULL) ||
-        entry->config->proxy_protocol != later->config->proxy_protocol ||
+        !believes_the_same(entry->config, later->config) ||
         (entry->tls != NULL && !tls_server_asks_the_same(entry->tls, later->tls))) {
         return false;
     }

@@ -212,6 +212,17 @@ def test_conns_that_the_new_policy_would_not_let_in_end_after_their_exchange(rel
         running.proxy.tls("web", version="1.2")
 
 
+def test_a_conn_in_plaintext_does_not_outlive_the_change_to_tls(reloading, backend):
+    plain = CONFIG.replace("{certificates: [web]}", "off")
+    running = reloading(plain, app=backend(saying("app")).port)
+    with running.proxy.tcp("web") as old:
+        assert old.send(GET).response().body == b"app"
+        running.take(CONFIG)
+        assert old.read_to_end() == b""
+    with running.proxy.tls("web") as new:
+        assert new.send(GET).response().body == b"app"
+
+
 # ---- failures change nothing ------------------------------------------------------------------
 
 

@@ -149,6 +149,51 @@ static void an_overlay_is_looked_at_first(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void expect_read(const struct source *source, const char *name, const char *text)
+{
+    char *bytes = NULL;
+    size_t len = 0;
+    assert_int_equal(source_read(source, name, 1000, &bytes, &len), SOURCE_OK);
+    assert_string_equal(bytes, text);
+    free(bytes);
+}
+
+static void what_was_recorded_is_read_again_as_it_was(void **state)
+{
+    const struct fixture *fixture = *state;
+    char path[128];
+    (void)snprintf(path, sizeof(path), "%s/a.yaml", fixture->folder);
+    struct bundle *record = bundle_new();
+    const struct source source = source_files_recorded(record);
+    expect_read(&source, path, "a.yaml");
+    write_file(path, "written meanwhile");
+    expect_read(&source, path, "a.yaml");
+    assert_int_equal(bundle_count(record), 1);
+    const struct source later = source_files(record);
+    expect_read(&later, path, "a.yaml");
+    bundle_free(record);
+}
+
+static void with_fixed_yaml_patterns_find_nothing_new(void **state)
+{
+    const struct fixture *fixture = *state;
+    struct bundle *yaml = bundle_new();
+    char path[128];
+    char pattern[128];
+    (void)snprintf(path, sizeof(path), "%s/a.yaml", fixture->folder);
+    (void)snprintf(pattern, sizeof(pattern), "%s/*.yaml", fixture->folder);
+    assert_true(bundle_add(yaml, path, "old", 3));
+    const struct source source = source_files_but_yaml(yaml);
+    struct source_names names;
+    assert_int_equal(source_glob(&source, pattern, &names), SOURCE_OK);
+    assert_int_equal(names.count, 1); /* b.yaml is in the folder too */
+    source_names_free(&names);
+    expect_read(&source, path, "old");
+    (void)snprintf(path, sizeof(path), "%s/c.txt", fixture->folder);
+    expect_read(&source, path, "c.txt"); /* other files are read anew */
+    bundle_free(yaml);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +201,8 @@ int main(void)
         TEST(what_is_no_file_cannot_be_read),
         TEST(patterns_match_the_same_in_a_bundle),
         TEST(an_overlay_is_looked_at_first),
+        TEST(what_was_recorded_is_read_again_as_it_was),
+        TEST(with_fixed_yaml_patterns_find_nothing_new),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -309,6 +309,45 @@ static void the_shared_ticket_secret_goes_to_the_keyholder_alone(void **state)
     config_free(config);
 }
 
+static void the_next_one_has_the_same_ticket_secret(void **state)
+{
+    struct config *config = load(*state, "chain: cert.pem, key: key.pem", PLAIN_BACKEND);
+    struct snapshot first;
+    struct snapshot next;
+    struct snapshot other;
+    struct process_error error;
+    assert_int_equal(snapshot_open(&first, config, NULL, NULL, &error), STATUS_OK);
+    assert_int_equal(snapshot_open(&next, config, NULL, &first, &error), STATUS_OK);
+    assert_int_equal(snapshot_open(&other, config, NULL, NULL, &error), STATUS_OK);
+    assert_true(snapshot_is_same(&first, &next)); /* keys, secret and all */
+    assert_false(snapshot_is_same(&first, &other));
+    snapshot_close_public(&first);
+    assert_false(snapshot_is_same(&first, &next));
+    struct snapshot last;
+    assert_int_equal(snapshot_open(&last, config, NULL, &first, &error), STATUS_OK);
+    assert_true(snapshot_is_same(&last, &next));
+    snapshot_close(&first);
+    snapshot_close(&next);
+    snapshot_close(&other);
+    snapshot_close(&last);
+    config_free(config);
+}
+
+static void the_yaml_can_be_had_again_and_nothing_else(void **state)
+{
+    struct config *config = load(*state, "chain: cert.pem, key: key.pem", PLAIN_BACKEND);
+    struct snapshot snapshot;
+    struct process_error error;
+    assert_int_equal(snapshot_open(&snapshot, config, NULL, NULL, &error), STATUS_OK);
+    struct bundle *yaml = snapshot_yaml(&snapshot, config);
+    assert_non_null(yaml);
+    assert_int_equal(bundle_count(yaml), 1);
+    assert_non_null(bundle_find(yaml, config->file));
+    bundle_free(yaml);
+    snapshot_close(&snapshot);
+    config_free(config);
+}
+
 static void a_short_ticket_secret_is_refused_at_its_place(void **state)
 {
     const struct folder *folder = *state;
@@ -331,6 +370,8 @@ int main(void)
         cmocka_unit_test(workers_do_not_get_them_for_servers_in_plaintext),
         cmocka_unit_test(the_shared_ticket_secret_goes_to_the_keyholder_alone),
         cmocka_unit_test(a_short_ticket_secret_is_refused_at_its_place),
+        cmocka_unit_test(the_next_one_has_the_same_ticket_secret),
+        cmocka_unit_test(the_yaml_can_be_had_again_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
