@@ -140,6 +140,7 @@ static void fail(struct master *master, enum plan_status status)
     }
     bool is_again_due = was_prepared && reload->is_for_files;
     clear(master);
+    service_manager_tell_ready(&master->manager);
     if (is_again_due) {
         deadline_arm(&reload->deadline, master->foundation.loop, AGAIN_MS, on_again, master);
     }
@@ -222,6 +223,7 @@ static void commit(struct master *master)
               log_number("waived", (int64_t)master->plan->waived));
     tell(master, PLAN_FINE, "", spent_ms(master));
     clear(master);
+    service_manager_tell_ready(&master->manager);
     post_if_wanted(master);
 }
 
@@ -351,6 +353,9 @@ static void run(void *self)
         tell(master, PLAN_SYSTEM, "out of memory", 0);
         clear(master);
         return;
+    }
+    if (!reload->is_for_files) {
+        service_manager_tell_reloading(&master->manager);
     }
     enum plan_status status = plan_and_read(master, &snapshot);
     if (status == PLAN_FINE && is_nothing_new(master, &snapshot)) {

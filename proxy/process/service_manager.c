@@ -1,13 +1,16 @@
 /* proxy/process/service_manager.c · SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/process/service_manager.h"
 
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "proxy/base/clock.h"
 #include "proxy/base/slice.h"
 
 /* A lost line would be a start that never ends, so the few that there are may wait; the manager
@@ -88,6 +91,16 @@ void service_manager_tell_ready(struct service_manager *manager)
     if (manager->sign_ms > 0) {
         deadline_arm(&manager->sign, manager->loop, manager->sign_ms, on_sign, manager);
     }
+}
+
+/* The time tells the manager which of several reloads READY ends. */
+void service_manager_tell_reloading(struct service_manager *manager)
+{
+    char state[96];
+    int len =
+        snprintf(state, sizeof(state), "RELOADING=1\nSTATUS=reloading\nMONOTONIC_USEC=%" PRIu64,
+                 clock_monotonic_us());
+    tell(manager, (slice){state, (size_t)len});
 }
 
 void service_manager_tell_stopping(struct service_manager *manager)

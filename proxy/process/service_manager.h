@@ -1,7 +1,7 @@
 /* proxy/process/service_manager.h
  *
  * What the service manager that has started us is told (systemd's notification protocol,
- * sd_notify(3)): ready, stopping, and, where it asks for that, a sign of life.
+ * sd_notify(3)): ready, reloading, stopping, and, where it asks for that, a sign of life.
  *
  * Why it exists: with `Type=notify` a unit counts as started when it serves, not when it runs, and
  * a master whose loop hangs is started again.
@@ -29,4 +29,6 @@ void service_manager_close(struct service_manager *manager);
 
 /* Ready to serve; from now on signs of life as often as they are asked for. */
 void service_manager_tell_ready(struct service_manager *manager);
+/* Somebody's reload has begun; its end is told as ready, whatever came of it. */
+void service_manager_tell_reloading(struct service_manager *manager);
 void service_manager_tell_stopping(struct service_manager *manager);

@@ -148,6 +148,11 @@ def test_tells_the_service_manager_when_it_is_ready_alive_and_ending(sallyport, 
     assert manager.recv(256) == b"READY=1\nSTATUS=serving"
     started.wait_event("ready")
     assert [manager.recv(256) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+    started.process.signal(signal.SIGHUP)
+    told = [manager.recv(256)]
+    while told[-1] != b"READY=1\nSTATUS=serving":
+        told.append(manager.recv(256))
+    assert any(line.startswith(b"RELOADING=1\n") and b"MONOTONIC_USEC=" in line for line in told)
     for role, pid in children(started.pid).items():
         assert b"NOTIFY_SOCKET" not in pathlib.Path(f"/proc/{pid}/environ").read_bytes(), role
     assert started.stop() == 0

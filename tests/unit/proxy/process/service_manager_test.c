@@ -77,6 +77,11 @@ static void tells_that_it_is_ready_and_that_it_ends(void **state)
     service_manager_open(&rig->manager, rig->loop);
     service_manager_tell_ready(&rig->manager);
     assert_string_equal(heard(rig), "READY=1\nSTATUS=serving");
+    service_manager_tell_reloading(&rig->manager);
+    const char *reloading = "RELOADING=1\nSTATUS=reloading\nMONOTONIC_USEC=";
+    const char *told = heard(rig);
+    assert_int_equal(strncmp(told, reloading, strlen(reloading)), 0);
+    assert_true(strtoull(told + strlen(reloading), NULL, 10) > 0);
     service_manager_tell_stopping(&rig->manager);
     assert_string_equal(heard(rig), "STOPPING=1\nSTATUS=ending");
 }
