@@ -113,8 +113,8 @@ bool keyholder_add_key(struct keyholder *keyholder, uint32_t key_id, const uint8
         return false;
     }
     struct signing_key *key = signing_key_new(read);
-    if (key == NULL || !key_table_put(&keyholder->keys, key_id, key, KEYHOLDER_KEYS_MAX)) {
-        crypto_error_set(error, "no room for a private key; at most %d", KEYHOLDER_KEYS_MAX);
+    if (key == NULL || !key_table_put(&keyholder->keys, key_id, key, KEYHOLDER_HELD_MAX)) {
+        crypto_error_set(error, "no room for a private key; at most %d", KEYHOLDER_HELD_MAX);
         return false;
     }
     return true;

@@ -33,7 +33,13 @@ struct crypto_error;
 struct keyholder;
 struct secret;
 
-enum { KEYHOLDER_KEYS_MAX = 4096, KEYHOLDER_WORKERS_MAX = 512 };
+/* A configuration has at most so many keys; those of several are held while they follow each
+ * other. */
+enum {
+    KEYHOLDER_KEYS_MAX = 4096,
+    KEYHOLDER_HELD_MAX = 4 * KEYHOLDER_KEYS_MAX,
+    KEYHOLDER_WORKERS_MAX = 512
+};
 
 struct keyholder_settings {
     /* Borrowed. Its end of file or hang-up ends the loop. */

@@ -87,11 +87,12 @@ static size_t write_ids(const struct live_generation *generation, char *room, si
     return len;
 }
 
-/* Each worker may use every key of every generation that somebody may have; the present one's come
- * first, should there not be room for all. */
+/* Each worker may use every key of every generation that somebody may have; the present and
+ * the next one's come first, should there not be room for all. */
 static size_t write_key_ids(const struct roster *roster, char *room)
 {
     size_t len = write_ids(roster->present, room, 0);
+    len = roster->next == NULL ? len : write_ids(roster->next, room, len);
     for (struct list_link *link = list_first(&roster->generations); link != NULL;
          link = list_next(&roster->generations, link)) {
         const struct live_generation *generation = LIST_OBJECT(link, struct live_generation, link);

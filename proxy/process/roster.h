@@ -38,6 +38,7 @@ struct roster {
     struct roster_supplies supplies;
     struct list generations; /* of struct live_generation: those that somebody may have */
     struct live_generation *present;
+    const struct live_generation *next; /* being prepared; NULL: none */
     bool has_keyholder;
     struct child keyholder;
     struct child *workers;

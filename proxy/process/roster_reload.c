@@ -24,6 +24,7 @@ static void ask(struct child *child, uint32_t number)
 
 bool roster_prepare_keys(struct roster *roster, const struct live_generation *next)
 {
+    roster->next = next;
     if (!roster->has_keyholder) {
         return true;
     }
@@ -112,6 +113,7 @@ void roster_commit(struct roster *roster, struct live_generation *next, const st
     forget_question(&roster->keyholder);
     list_append(&roster->generations, &next->link);
     roster->present = next;
+    roster->next = NULL;
     roster->supplies.config = config;
     roster->supplies.snapshot = &next->snapshot;
     roster->supplies.sockets = sockets;
@@ -122,6 +124,7 @@ void roster_commit(struct roster *roster, struct live_generation *next, const st
 
 void roster_rollback(struct roster *roster, const struct live_generation *next)
 {
+    roster->next = NULL;
     for (size_t i = 0; i < roster->worker_count; i++) {
         if (roster->workers[i].asked == next->number) {
             send_number(&roster->workers[i], CHANNEL_ROLLBACK, next->number);
