@@ -186,8 +186,8 @@ static bool set_session_scope(struct tls_server *server, const struct tls_server
     if (hashed) {
         memcpy(server->scope, scope, sizeof(server->scope));
     }
-    return hashed && SSL_CTX_set_session_id_context(server->ctx, server->scope,
-                                                    sizeof(server->scope)) == 1;
+    return hashed &&
+           SSL_CTX_set_session_id_context(server->ctx, server->scope, sizeof(server->scope)) == 1;
 }
 
 /* The ticket keys' own lifetime, which is installed before, is never exceeded. */
