@@ -1,8 +1,9 @@
 /* proxy/gossip/cluster_passage.c: what passes, and as what · SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/gossip/cluster.h"
 #include "proxy/gossip/message_addresses.h"
+#include "proxy/gossip/message_unwrap.h"
 
-enum { PROVEN_RECENTLY_S = 60 };
+enum { PROVEN_RECENTLY_S = 60, EXPLAINED_BYTES_MAX = 16 * 1024 };
 
 static slice slice_of_bytes(struct bytes bytes)
 {
@@ -110,18 +111,13 @@ static size_t header_bytes(struct bytes label)
 /* ---- packets ---- */
 
 /* In plaintext a packet begins with the type of its message, under which the encrypted ones begin
- * with their version; so only a packet that is understood as a whole is called plaintext. */
-static bool is_any(void *self, slice ip, uint16_t port)
+ * with their version; so only a packet that is understood as a whole is called plaintext. Where
+ * that is only to explain a refusal, strangers cannot make us unpack more than a node packs. */
+static bool is_plaintext(const struct cluster *cluster, struct bytes packet)
 {
-    (void)self;
-    (void)ip;
-    (void)port;
-    return true;
-}
-
-static bool is_plaintext(struct bytes packet)
-{
-    return packet.len > 0 && message_addresses(slice_of_bytes(packet), is_any, NULL) == STATUS_OK;
+    size_t room = cluster->settings->takes_plaintext ? (size_t)MESSAGE_UNPACKED_BYTES_MAX
+                                                     : (size_t)EXPLAINED_BYTES_MAX;
+    return packet.len > 0 && message_is_understood(slice_of_bytes(packet), room);
 }
 
 static bool may_be_tried(struct cluster *cluster, const struct peer *peer)
@@ -136,7 +132,7 @@ static enum gossip_refusal explain(const struct cluster *cluster, enum gossip_re
     if (refusal != GOSSIP_NO_KEY && refusal != GOSSIP_VERSION && refusal != GOSSIP_SHORT) {
         return refusal;
     }
-    if (is_plaintext(packet)) {
+    if (is_plaintext(cluster, packet)) {
         return GOSSIP_PLAINTEXT;
     }
     return refusal == GOSSIP_NO_KEY && !is_last_seen(cluster, label) ? GOSSIP_OTHER_LABEL : refusal;

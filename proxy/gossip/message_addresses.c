@@ -190,5 +190,19 @@ static enum status show_part(void *self, slice part)
 enum status message_addresses(slice message, message_address_callback *on_address, void *self)
 {
     struct looking looking = {on_address, self};
-    return message_unwrap(message, show_part, &looking);
+    return message_unwrap(message, MESSAGE_UNPACKED_BYTES_MAX, show_part, &looking);
+}
+
+static bool is_any(void *self, slice ip, uint16_t port)
+{
+    (void)self;
+    (void)ip;
+    (void)port;
+    return true;
+}
+
+bool message_is_understood(slice message, size_t room)
+{
+    struct looking looking = {is_any, NULL};
+    return message_unwrap(message, room, show_part, &looking) == STATUS_OK;
 }

@@ -29,3 +29,6 @@ typedef bool message_address_callback(void *self, slice ip, uint16_t port);
  * (proxy/gossip/message_unwrap.h), so nothing can be said of it; NOMEM. */
 MUST_CHECK enum status message_addresses(slice message, message_address_callback *on_address,
                                          void *self);
+
+/* Whether it is one that could be shown, with at most `room` bytes packed in it. */
+bool message_is_understood(slice message, size_t room);

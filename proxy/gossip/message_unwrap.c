@@ -156,10 +156,9 @@ static enum status unwrap(struct unwrapping *unwrapping, slice message)
     return status;
 }
 
-enum status message_unwrap(slice message, message_part_callback *on_part, void *self)
+enum status message_unwrap(slice message, size_t room, message_part_callback *on_part, void *self)
 {
-    struct unwrapping unwrapping = {
-        .on_part = on_part, .self = self, .packed_room = MESSAGE_UNPACKED_BYTES_MAX};
+    struct unwrapping unwrapping = {.on_part = on_part, .self = self, .packed_room = room};
     enum status status = take_checksum(&message);
     return status == STATUS_OK ? unwrap(&unwrapping, message) : status;
 }

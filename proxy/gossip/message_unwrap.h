@@ -22,7 +22,9 @@ enum {
  * ends the unwrapping and is its answer. */
 typedef enum status message_part_callback(void *self, slice part);
 
-/* `message` is a whole packet or a whole stream message, decrypted. PEER also when it is empty, cut
- * short, has more behind its end, fails its checksum, or has too many wrappers; NOMEM. The callback
- * may have seen some parts then. */
-MUST_CHECK enum status message_unwrap(slice message, message_part_callback *on_part, void *self);
+/* `message` is a whole packet or a whole stream message. What is packed in it may be `room` bytes
+ * in all: MESSAGE_UNPACKED_BYTES_MAX, or less where a stranger can make us do the work. PEER also
+ * when it is empty, cut short, has more behind its end, fails its checksum, needs more room, or has
+ * too many wrappers; NOMEM. The callback may have seen some parts then. */
+MUST_CHECK enum status message_unwrap(slice message, size_t room, message_part_callback *on_part,
+                                      void *self);

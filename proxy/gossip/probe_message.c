@@ -139,7 +139,7 @@ static void judge_message(const struct probe *probe, slice message, enum probe_a
 {
     struct finding finding = {.number = probe->number, .words = reply->words};
     reply->answer = PROBE_FOREIGN;
-    if (message_unwrap(message, find_in_part, &finding) != STATUS_OK) {
+    if (message_unwrap(message, MESSAGE_UNPACKED_BYTES_MAX, find_in_part, &finding) != STATUS_OK) {
         return;
     }
     if (finding.is_ack) {
