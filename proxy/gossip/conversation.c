@@ -281,12 +281,12 @@ static void forward_request(struct conversation *conversation)
 /* Near has nothing more to say: it ends its half, or it breaks the protocol. */
 static void watch_near(struct conversation *conversation)
 {
-    char byte[DISCARD_BYTES];
+    char discarded[DISCARD_BYTES];
     size_t moved = 0;
     if (conversation->has_near_ended) {
         return;
     }
-    enum status status = stream_read(conversation->near, byte, sizeof(byte), &moved);
+    enum status status = stream_read(conversation->near, discarded, sizeof(discarded), &moved);
     if (status == STATUS_END) {
         conversation->has_near_ended = true;
         stream_finish(conversation->far);
@@ -409,7 +409,6 @@ struct conversation *conversation_open(struct cluster *cluster,
     conversation->cluster = cluster;
     conversation->calls = start->calls;
     conversation->direction = start->direction;
-    conversation->source = start->source;
     conversation->destination = start->destination;
     conversation->bind_to = start->bind_to;
     conversation->peer = start->peer;

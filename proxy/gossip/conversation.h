@@ -43,7 +43,6 @@ struct conversation {
     struct conversation_calls calls;
     enum conversation_state state;
     enum cluster_direction direction;
-    struct endpoint source;      /* of near */
     struct endpoint destination; /* of far */
     struct endpoint bind_to; /* far is dialled from there; port 0 and no address: from anywhere */
     struct endpoint peer;    /* near or far, whichever is not our node */

@@ -1,6 +1,8 @@
 /* tests/unit/proxy/gossip/message_addresses_test.c · SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/gossip/message_addresses.h"
 
+#include "proxy/gossip/message_type.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -83,6 +85,27 @@ static void understands_all_that_the_real_library_sends(void **state)
     assert_int_equal(look_at_section(vectors, "plain_packets", "wire"), 0);
     assert_int_equal(look_at_section(vectors, "encrypted_packets", "plain"), 0);
     assert_int_equal(look_at_section(vectors, "label_exchange_packets", "plain"), 0);
+    json_decref(vectors);
+}
+
+static void unpacks_no_more_than_the_room_that_it_is_given(void **state)
+{
+    (void)state;
+    json_t *vectors = vectors_load("tests/vectors/memberlist.json");
+    size_t packed = 0;
+    size_t index;
+    json_t *vector;
+    json_array_foreach(json_object_get(vectors, "plain_streams"), index, vector)
+    {
+        slice message = vectors_bytes(vector, "wire");
+        if (message.at != NULL && message.at[0] == MESSAGE_COMPRESS) {
+            packed++;
+            assert_true(message_is_understood(message, 64 * 1024));
+            assert_false(message_is_understood(message, 16));
+        }
+        free((void *)(uintptr_t)message.at);
+    }
+    assert_true(packed > 0);
     json_decref(vectors);
 }
 
@@ -264,6 +287,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(understands_all_that_the_real_library_sends),
+        cmocka_unit_test(unpacks_no_more_than_the_room_that_it_is_given),
         cmocka_unit_test(finds_the_addresses_of_real_agents_and_no_others),
         cmocka_unit_test(shows_each_address),
         cmocka_unit_test(says_nothing_of_what_is_odd),
