@@ -216,6 +216,7 @@ def test_children_end_when_the_master_is_killed(running):
 # ---- supervision ------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("role", ["worker 1", "keyholder"])
 def test_a_killed_child_comes_back_within_a_tenth_of_a_second(running, role):
     before = children(running.pid)
