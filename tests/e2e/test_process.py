@@ -447,7 +447,13 @@ def test_status_shows_the_instance(running, run_sallyport, tmp_path):
     keyholder = next(p for p in answer["processes"] if p["role"] == "keyholder")
     assert keyholder["signing"] in ("openssl", "batches of 8 (libcrypto-mb)")
     assert f"signing: {keyholder['signing']}" in text
-    assert all("signing" not in p for p in answer["processes"] if p["role"] != "keyholder")
+    for process in answer["processes"]:
+        is_worker = process["role"].startswith("worker")
+        assert ("signing" in process) == (process["role"] == "keyholder")
+        assert ("agreements" in process) == is_worker
+        if is_worker:  # the same library, for the other half of a handshake
+            assert process["agreements"] == keyholder["signing"]
+            assert f"agreements: {process['agreements']}" in text
 
 
 def test_only_the_owner_may_use_the_admin_socket(running, tmp_path):
