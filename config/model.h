@@ -304,6 +304,8 @@ struct config_gossip {
 
 struct config_tickets {
     struct config_secret secret; /* what ticket keys follow from; NONE: random at each start */
+    bool single_use;             /* a ticket of TLS 1.3 resumes one session */
+    uint64_t spent_max;          /* tickets that the instance remembers as used, at least */
 };
 
 struct config_admin {

@@ -53,7 +53,7 @@ static void on_readable(void *self, unsigned events)
     key_client_on_readable(keys->client);
 }
 
-struct worker_keys *worker_keys_new(struct loop *loop, struct log *log,
+struct worker_keys *worker_keys_new(struct loop *loop, struct log *log, struct spent_tickets *spent,
                                     void (*on_detached)(void *self), void *self,
                                     struct crypto_error *error)
 {
@@ -79,6 +79,7 @@ struct worker_keys *worker_keys_new(struct loop *loop, struct log *log,
         worker_keys_free(keys);
         return NULL;
     }
+    tickets_set_spent(keys->tickets, spent);
     return keys;
 }
 
