@@ -407,6 +407,9 @@ void config_free(struct config *config);
  * here, so that a new scheme is judged the same everywhere. */
 bool config_scheme_is_tls(enum config_scheme scheme);
 
+/* Whether an OCSP response is to be stapled to it, from a file or from the responder. */
+bool config_certificate_staples(const struct config_certificate *certificate);
+
 /* --- files -------------------------------------------------------------------------------------
  */
 

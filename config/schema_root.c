@@ -212,7 +212,8 @@ static const struct schema_key CERTIFICATE_KEYS[] = {
      .fallback = "off",
      AT(certificate, ocsp),
      .doc = "The OCSP response that is stapled: `auto` asks the certificate's responder and keeps "
-            "the response fresh, a file holds one in DER."},
+            "the response fresh, a file holds one in DER. Only what says \"good\" is stapled: "
+            "\"revoked\" ends it at once, and is a violation that the running instance reports."},
     {.name = "acme",
      .type = SCHEMA_SECTION,
      .section = &ACME,

@@ -333,6 +333,7 @@ static struct report_subject subject_of(const struct master *master)
                                    .generation_since = master->reload.done_s,
                                    .roster = &master->roster,
                                    .sidecars = master->sidecars,
+                                   .staples = master->staples,
                                    .sockets = master->foundation.sockets,
                                    .is_draining = is_ending(master)};
 }

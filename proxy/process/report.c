@@ -119,28 +119,47 @@ char *report_status(const struct report_subject *subject)
 
 /* ---- posture and keyrings ---- */
 
+/* What the responders say, beside what the files do. calloc'ed; NULL: out of memory. */
+static struct enforcement_facts *facts_now(const struct report_subject *subject, time_t now)
+{
+    const struct plan *plan = subject->plan;
+    struct enforcement_facts *facts = calloc(plan->fact_count + 1, sizeof(*facts));
+    for (size_t i = 0; facts != NULL && i < plan->fact_count; i++) {
+        facts[i] = plan->facts[i];
+        enum staple_state state = staples_facts(subject->staples, facts[i].certificate, now).state;
+        facts[i].is_revoked = state == STAPLE_REVOKED;
+        facts[i].has_staple = state == STAPLE_OFF ? facts[i].has_staple : state == STAPLE_GOOD;
+    }
+    return facts;
+}
+
 static struct posture *judge_now(const struct report_subject *subject)
 {
     const struct plan *plan = subject->plan;
     size_t count = sidecars_count(subject->sidecars);
+    time_t now = time(NULL);
     struct enforcement_gossip_facts *rings = calloc(count + 1, sizeof(*rings));
-    if (rings == NULL) {
+    struct enforcement_facts *facts = facts_now(subject, now);
+    if (rings == NULL || facts == NULL) {
+        free(rings);
+        free(facts);
         return NULL;
     }
     for (size_t i = 0; i < count; i++) {
         rings[i] = *sidecars_at(subject->sidecars, i).ring;
     }
     const struct enforcement_findings findings = {
-        .certificates = plan->facts,
+        .certificates = facts,
         .certificate_count = plan->fact_count,
         .gossip = rings,
         .gossip_count = count,
         .dates = plan->dates.dates,
         .date_count = plan->dates.count,
-        .now = (int64_t)time(NULL),
+        .now = (int64_t)now,
     };
     struct posture *posture = posture_new(plan->config, &findings);
     free(rings);
+    free(facts);
     return posture;
 }
 

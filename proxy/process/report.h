@@ -12,6 +12,7 @@
 #include "proxy/process/plan.h"
 #include "proxy/process/roster.h"
 #include "proxy/process/sidecars.h"
+#include "proxy/process/staples.h"
 
 /* All borrowed for a call. */
 struct report_subject {
@@ -20,6 +21,7 @@ struct report_subject {
     int64_t generation_since; /* when the present configuration was taken; wall clock */
     const struct roster *roster;
     const struct sidecars *sidecars;      /* NULL: there are none */
+    const struct staples *staples;        /* NULL: there are none */
     const struct listen_sockets *sockets; /* NULL: closed already */
     bool is_draining;
 };

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "crypto/ocsp.h"
 #include "proxy/process/generation_number.h"
 #include "proxy/process/memory_file.h"
+#include "proxy/process/staple_schedule.h"
 
 enum {
     TICK_MS = 1000,
@@ -25,9 +27,9 @@ enum {
 struct staple {
     size_t index; /* of the configuration */
     struct certificate *certificate;
-    int response;   /* sealed, verified; -1: none yet */
-    time_t ends_at; /* of the response */
-    time_t ask_at;  /* when to ask (again) */
+    int response;            /* sealed, verified, good or revoked; -1: none yet */
+    struct ocsp_facts facts; /* of the response */
+    struct staple_schedule schedule;
 };
 
 struct staples {
@@ -67,7 +69,7 @@ void staples_give(struct staples *staples, struct child *worker)
 {
     for (size_t i = 0; staples != NULL && i < staples->count; i++) {
         const struct staple *staple = &staples->at[i];
-        if (staple->response >= 0 && staple->ends_at > time(NULL)) {
+        if (staple->response >= 0 && staple->facts.usable_until > time(NULL)) {
             struct channel_message message = staple_message(staples, staple);
             (void)child_send(worker, &message);
         }
@@ -76,12 +78,56 @@ void staples_give(struct staples *staples, struct child *worker)
 
 /* ---- asking ---- */
 
+/* 0 is as good as any where the kernel has none. */
+static uint32_t chance(void)
+{
+    uint32_t number = 0;
+    (void)!getrandom(&number, sizeof(number), GRND_NONBLOCK);
+    return number;
+}
+
+static enum staple_state state_of(const struct staple *staple, time_t now)
+{
+    if (staple->response < 0) {
+        return STAPLE_WAITING;
+    }
+    if (staple->facts.status == OCSP_REVOKED) {
+        return STAPLE_REVOKED; /* whether or not the response lasts */
+    }
+    return staple->facts.usable_until > now ? STAPLE_GOOD : STAPLE_WAITING;
+}
+
+/* Its clients are the ones that notice. */
+static void tell_unmet(const struct staples *staples, const struct staple *staple, time_t now)
+{
+    if (certificate_facts(staple->certificate)->must_staple &&
+        state_of(staple, now) != STAPLE_GOOD) {
+        LOG_EVENT(log_of(staples), LOG_ERROR, "must_staple_unmet",
+                  log_text("certificate", name_of(staples, staple)),
+                  log_text("effect", "it demands a stapled response (RFC 7633), and clients that "
+                                     "heed it refuse it without"));
+    }
+}
+
 static void retry(struct staples *staples, struct staple *staple, const char *why)
 {
-    staple->ask_at = time(NULL) + OCSP_RETRY_SECONDS;
+    time_t now = time(NULL);
+    int64_t seconds = staple_schedule_note_failure(&staple->schedule, now, chance());
     LOG_EVENT(log_of(staples), LOG_WARN, "ocsp_failed",
               log_text("certificate", name_of(staples, staple)), log_text("reason", why),
-              log_number("retry_seconds", OCSP_RETRY_SECONDS));
+              log_number("retry_seconds", seconds));
+    tell_unmet(staples, staple, now);
+}
+
+static void tell_kept(const struct staples *staples, const struct staple *staple)
+{
+    bool is_good = staple->facts.status == OCSP_GOOD;
+    LOG_EVENT(log_of(staples), is_good ? LOG_INFO : LOG_ERROR, "ocsp_response",
+              log_text("certificate", name_of(staples, staple)),
+              log_text("status", ocsp_status_name(staple->facts.status)),
+              log_number("next_update", (int64_t)staple->facts.next_update),
+              log_text("effect", is_good ? "it is stapled"
+                                         : "nothing is stapled any more: get another certificate"));
 }
 
 /* Takes the descriptor of a verified response. */
@@ -92,14 +138,28 @@ static void keep(struct staples *staples, struct staple *staple, int descriptor,
         (void)close(staple->response);
     }
     staple->response = descriptor;
-    staple->ask_at = facts->refresh_at;
-    staple->ends_at = facts->usable_until;
-    LOG_EVENT(log_of(staples), facts->status == OCSP_GOOD ? LOG_INFO : LOG_ERROR, "ocsp_response",
-              log_text("certificate", name_of(staples, staple)),
-              log_text("status", ocsp_status_name(facts->status)),
-              log_number("next_update", (int64_t)facts->next_update));
+    staple->facts = *facts;
+    staple_schedule_note_answer(&staple->schedule, facts->refresh_at, facts->usable_until,
+                                time(NULL), chance());
+    tell_kept(staples, staple);
+    tell_unmet(staples, staple, time(NULL));
     struct channel_message message = staple_message(staples, staple);
     roster_tell_workers(staples->roster, &message);
+}
+
+/* Whether a verified response is one to keep. */
+static bool is_wanted(const struct staple *staple, const struct ocsp_facts *facts,
+                      struct crypto_error *error)
+{
+    if (facts->status == OCSP_UNKNOWN) {
+        crypto_error_set(error, "the responder does not know the certificate");
+        return false;
+    }
+    if (staple->response >= 0 && !ocsp_facts_may_replace(facts, &staple->facts)) {
+        crypto_error_set(error, "the response is older than the one that is there");
+        return false;
+    }
+    return true;
 }
 
 static void on_answer(struct staples *staples, struct staple *staple, int descriptor)
@@ -110,7 +170,8 @@ static void on_answer(struct staples *staples, struct staple *staple, int descri
     bool is_good = false;
     if (memory_file_map(&file, descriptor, OCSP_RESPONSE_BYTES_MAX) == STATUS_OK) {
         is_good = ocsp_response_verify(staple->certificate, (struct bytes){file.bytes, file.len},
-                                       time(NULL), &facts, &error);
+                                       time(NULL), &facts, &error) &&
+                  is_wanted(staple, &facts, &error);
         memory_file_unmap(&file);
     }
     if (is_good) {
@@ -134,9 +195,11 @@ static void on_message(void *self, struct child *child, const struct channel_mes
     for (size_t i = 0; i < message->descriptor_count; i++) {
         (void)close(message->descriptors[i]);
     }
-    if (message->kind == CHANNEL_FAILED && staple != NULL) {
-        char why[200];
-        (void)snprintf(why, sizeof(why), "%.*s", SLICE_FORMAT(message->payload));
+    if (staple != NULL) {
+        char why[200] = "the fetcher says what it has no word for";
+        if (message->kind == CHANNEL_FAILED) {
+            (void)snprintf(why, sizeof(why), "%.*s", SLICE_FORMAT(message->payload));
+        }
         retry(staples, staple, why);
     }
 }
@@ -211,7 +274,7 @@ static void on_tick(void *self)
     time_t now = time(NULL);
     deadline_arm(&staples->tick, staples->roster->supplies.loop, TICK_MS, on_tick, staples);
     for (size_t i = 0; i < staples->count && child_is_down(&staples->fetcher); i++) {
-        if (staples->at[i].ask_at <= now) {
+        if (staple_schedule_is_due(&staples->at[i].schedule, now)) {
             ask(staples, &staples->at[i]);
             return;
         }
@@ -222,7 +285,7 @@ static void on_tick(void *self)
 
 static bool wants_staple(const struct config_certificate *own)
 {
-    return own->ocsp.path == NULL && own->ocsp.word != NULL && strcmp(own->ocsp.word, "auto") == 0;
+    return own->ocsp.path == NULL && config_certificate_staples(own);
 }
 
 /* Why a certificate cannot be asked for; NULL: it can. */
@@ -277,18 +340,23 @@ static size_t count_wanted(const struct config *config)
     return count;
 }
 
-/* The same certificate, perhaps at another index, needs no new answer. */
+/* The same certificate, perhaps at another index, needs no new answer, and its responder no new
+ * question before its time. */
 static void keep_former(struct staple *staple, const struct staples *former)
 {
     for (size_t i = 0; former != NULL && i < former->count; i++) {
         const struct staple *other = &former->at[i];
-        if (other->response >= 0 && X509_cmp(certificate_leaf(other->certificate),
-                                             certificate_leaf(staple->certificate)) == 0) {
-            staple->response = fcntl(other->response, F_DUPFD_CLOEXEC, 0);
-            staple->ends_at = other->ends_at;
-            staple->ask_at = staple->response < 0 ? 0 : other->ask_at;
-            return;
+        if (X509_cmp(certificate_leaf(other->certificate), certificate_leaf(staple->certificate)) !=
+            0) {
+            continue;
         }
+        staple->schedule = other->schedule;
+        staple->facts = other->facts;
+        if (other->response >= 0) {
+            staple->response = fcntl(other->response, F_DUPFD_CLOEXEC, 0);
+            staple->schedule.ask_at = staple->response < 0 ? 0 : other->schedule.ask_at;
+        }
+        return;
     }
 }
 
@@ -340,6 +408,21 @@ void staples_start(struct staples *staples)
         deadline_arm(&staples->tick, staples->roster->supplies.loop, TICK_MS / 10, on_tick,
                      staples);
     }
+}
+
+struct staple_facts staples_facts(const struct staples *staples, size_t certificate, time_t now)
+{
+    for (size_t i = 0; staples != NULL && i < staples->count; i++) {
+        const struct staple *staple = &staples->at[i];
+        if (staple->index == certificate) {
+            return (struct staple_facts){
+                .state = state_of(staple, now),
+                .failures = staple->schedule.failures,
+                .ends_at = staple->response < 0 ? 0 : staple->facts.usable_until,
+            };
+        }
+    }
+    return (struct staple_facts){.state = STAPLE_OFF};
 }
 
 void staples_close(struct staples *staples)
