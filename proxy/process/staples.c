@@ -1,7 +1,6 @@
 /* proxy/process/staples.c · SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/process/staples.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,24 +11,13 @@
 #include "config/bundle.h"
 #include "crypto/certificate.h"
 #include "crypto/error.h"
-#include "crypto/ocsp.h"
 #include "proxy/process/generation_number.h"
 #include "proxy/process/memory_file.h"
-#include "proxy/process/staple_schedule.h"
+#include "proxy/process/staple.h"
 
 enum {
     TICK_MS = 1000,
     FETCH_MS = 20000, /* a fetcher that takes longer is killed */
-    URL_BYTES_MAX = 2048,
-};
-
-/* One certificate that wants to be stapled. */
-struct staple {
-    size_t index; /* of the configuration */
-    struct certificate *certificate;
-    int response;            /* sealed, verified, good or revoked; -1: none yet */
-    struct ocsp_facts facts; /* of the response */
-    struct staple_schedule schedule;
 };
 
 struct staples {
@@ -86,22 +74,11 @@ static uint32_t chance(void)
     return number;
 }
 
-static enum staple_state state_of(const struct staple *staple, time_t now)
-{
-    if (staple->response < 0) {
-        return STAPLE_WAITING;
-    }
-    if (staple->facts.status == OCSP_REVOKED) {
-        return STAPLE_REVOKED; /* whether or not the response lasts */
-    }
-    return staple->facts.usable_until > now ? STAPLE_GOOD : STAPLE_WAITING;
-}
-
 /* Its clients are the ones that notice. */
 static void tell_unmet(const struct staples *staples, const struct staple *staple, time_t now)
 {
     if (certificate_facts(staple->certificate)->must_staple &&
-        state_of(staple, now) != STAPLE_GOOD) {
+        staple_state(staple, now) != STAPLE_GOOD) {
         LOG_EVENT(log_of(staples), LOG_ERROR, "must_staple_unmet",
                   log_text("certificate", name_of(staples, staple)),
                   log_text("effect", "it demands a stapled response (RFC 7633), and clients that "
@@ -130,56 +107,21 @@ static void tell_kept(const struct staples *staples, const struct staple *staple
                                          : "nothing is stapled any more: get another certificate"));
 }
 
-/* Takes the descriptor of a verified response. */
-static void keep(struct staples *staples, struct staple *staple, int descriptor,
-                 const struct ocsp_facts *facts)
-{
-    if (staple->response >= 0) {
-        (void)close(staple->response);
-    }
-    staple->response = descriptor;
-    staple->facts = *facts;
-    staple_schedule_note_answer(&staple->schedule, facts->refresh_at, facts->usable_until,
-                                time(NULL), chance());
-    tell_kept(staples, staple);
-    tell_unmet(staples, staple, time(NULL));
-    struct channel_message message = staple_message(staples, staple);
-    roster_tell_workers(staples->roster, &message);
-}
-
-/* Whether a verified response is one to keep. */
-static bool is_wanted(const struct staple *staple, const struct ocsp_facts *facts,
-                      struct crypto_error *error)
-{
-    if (facts->status == OCSP_UNKNOWN) {
-        crypto_error_set(error, "the responder does not know the certificate");
-        return false;
-    }
-    if (staple->response >= 0 && !ocsp_facts_may_replace(facts, &staple->facts)) {
-        crypto_error_set(error, "the response is older than the one that is there");
-        return false;
-    }
-    return true;
-}
-
+/* Takes the descriptor. */
 static void on_answer(struct staples *staples, struct staple *staple, int descriptor)
 {
-    struct memory_file file;
-    struct ocsp_facts facts;
-    struct crypto_error error = {"the answer is too large or was not sealed"};
-    bool is_good = false;
-    if (memory_file_map(&file, descriptor, OCSP_RESPONSE_BYTES_MAX) == STATUS_OK) {
-        is_good = ocsp_response_verify(staple->certificate, (struct bytes){file.bytes, file.len},
-                                       time(NULL), &facts, &error) &&
-                  is_wanted(staple, &facts, &error);
-        memory_file_unmap(&file);
-    }
-    if (is_good) {
-        keep(staples, staple, descriptor, &facts);
+    struct crypto_error error = {{0}};
+    time_t now = time(NULL);
+    if (!staple_take(staple, descriptor, now, &error)) {
+        retry(staples, staple, error.text);
         return;
     }
-    (void)close(descriptor);
-    retry(staples, staple, error.text);
+    staple_schedule_note_answer(&staple->schedule, staple->facts.refresh_at,
+                                staple->facts.usable_until, now, chance());
+    tell_kept(staples, staple);
+    tell_unmet(staples, staple, now);
+    struct channel_message message = staple_message(staples, staple);
+    roster_tell_workers(staples->roster, &message);
 }
 
 static void on_message(void *self, struct child *child, const struct channel_message *message)
@@ -216,24 +158,12 @@ static void on_patience(void *self)
     child_kill(&staples->fetcher);
 }
 
-static int seal_request(const struct staple *staple, struct crypto_error *error)
-{
-    size_t len = 0;
-    uint8_t *request = ocsp_request(staple->certificate, &len, error);
-    if (request == NULL) {
-        return -1;
-    }
-    int descriptor = memory_file_new("sallyport-ocsp", request, len);
-    free(request);
-    return descriptor;
-}
-
 static void ask(struct staples *staples, struct staple *staple)
 {
     const struct roster_supplies *supplies = &staples->roster->supplies;
     const char *url = certificate_facts(staple->certificate)->ocsp_url;
     struct crypto_error error = {"the request cannot be made"};
-    int request = seal_request(staple, &error);
+    int request = staple_request(staple, &error);
     struct spawn_order order = {.log = supplies->log_descriptor,
                                 .slots = -1,
                                 .spent = -1,
@@ -288,19 +218,6 @@ static bool wants_staple(const struct config_certificate *own)
     return own->ocsp.path == NULL && config_certificate_staples(own);
 }
 
-/* Why a certificate cannot be asked for; NULL: it can. */
-static const char *why_not(const struct certificate *certificate)
-{
-    const char *url = certificate_facts(certificate)->ocsp_url;
-    if (url[0] == '\0') {
-        return "the certificate names no OCSP responder";
-    }
-    if (strlen(url) > URL_BYTES_MAX) {
-        return "the responder's URL is too long";
-    }
-    return certificate_issuer(certificate) == NULL ? "the chain does not hold the issuer" : NULL;
-}
-
 static void add(struct staples *staples, const struct bundle *bundle, size_t index)
 {
     const struct config_certificate *own = &staples->config->certificates[index];
@@ -309,7 +226,7 @@ static void add(struct staples *staples, const struct bundle *bundle, size_t ind
     struct certificate *certificate =
         entry == NULL ? NULL
                       : certificate_read((struct bytes){entry->bytes, entry->len}, NULL, &error);
-    const char *why = certificate == NULL ? error.text : why_not(certificate);
+    const char *why = certificate == NULL ? error.text : staple_why_not(certificate);
     if (why != NULL) {
         LOG_EVENT(log_of(staples), LOG_WARN, "ocsp_unavailable", log_text("certificate", own->name),
                   log_text("reason", why));
@@ -340,23 +257,12 @@ static size_t count_wanted(const struct config *config)
     return count;
 }
 
-/* The same certificate, perhaps at another index, needs no new answer, and its responder no new
- * question before its time. */
 static void keep_former(struct staple *staple, const struct staples *former)
 {
     for (size_t i = 0; former != NULL && i < former->count; i++) {
-        const struct staple *other = &former->at[i];
-        if (X509_cmp(certificate_leaf(other->certificate), certificate_leaf(staple->certificate)) !=
-            0) {
-            continue;
+        if (staple_succeed(staple, &former->at[i])) {
+            return;
         }
-        staple->schedule = other->schedule;
-        staple->facts = other->facts;
-        if (other->response >= 0) {
-            staple->response = fcntl(other->response, F_DUPFD_CLOEXEC, 0);
-            staple->schedule.ask_at = staple->response < 0 ? 0 : other->schedule.ask_at;
-        }
-        return;
     }
 }
 
@@ -416,7 +322,7 @@ struct staple_facts staples_facts(const struct staples *staples, size_t certific
         const struct staple *staple = &staples->at[i];
         if (staple->index == certificate) {
             return (struct staple_facts){
-                .state = state_of(staple, now),
+                .state = staple_state(staple, now),
                 .failures = staple->schedule.failures,
                 .ends_at = staple->response < 0 ? 0 : staple->facts.usable_until,
             };
@@ -435,10 +341,7 @@ void staples_close(struct staples *staples)
     child_kill(&staples->fetcher);
     child_end(&staples->fetcher);
     for (size_t i = 0; i < staples->count; i++) {
-        certificate_unref(staples->at[i].certificate);
-        if (staples->at[i].response >= 0) {
-            (void)close(staples->at[i].response);
-        }
+        staple_fini(&staples->at[i]);
     }
     free(staples);
 }

@@ -17,6 +17,7 @@
 #pragma once
 
 #include "proxy/process/roster.h"
+#include "proxy/process/staple.h"
 
 struct staples;
 
@@ -35,13 +36,6 @@ void staples_close(struct staples *staples);
 
 /* A worker has become ready: it gets what there is. */
 void staples_give(struct staples *staples, struct child *worker);
-
-enum staple_state {
-    STAPLE_OFF,     /* not asked for: `ocsp` is off or a file, or nobody can be asked */
-    STAPLE_WAITING, /* for a response; the last one may have run out */
-    STAPLE_GOOD,
-    STAPLE_REVOKED,
-};
 
 /* What is known of a certificate of the configuration. */
 struct staple_facts {
