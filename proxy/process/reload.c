@@ -126,6 +126,7 @@ static void on_again(void *self)
 static void fail(struct master *master, enum plan_status status)
 {
     struct reload *reload = &master->reload;
+    reload->failed++;
     (void)fflush(reload->complaints);
     const char *why =
         reload->text == NULL || reload->text_len == 0 ? "out of memory" : reload->text;
@@ -215,6 +216,7 @@ static void commit(struct master *master)
     reload->sidecars = NULL;
     take_plan(master);
     reload->done_s = (int64_t)time(NULL);
+    reload->done++;
     LOG_EVENT(log_of(master), LOG_INFO, "reloaded", log_text("cause", cause_name(master)),
               log_number("generation", master->roster.present->number),
               log_number("ms", (int64_t)spent_ms(master)),

@@ -1,7 +1,7 @@
 /* proxy/process/report.h
  *
- * What the master answers to `status`, `posture` and `keyrings`: its own facts, its children's, and
- * what the start said.
+ * What the master answers to `status`, `posture`, `keyrings` and `metrics`: its own facts, its
+ * children's, and what the start said.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -23,6 +23,9 @@ struct report_subject {
     const struct sidecars *sidecars;      /* NULL: there are none */
     const struct staples *staples;        /* NULL: there are none */
     const struct listen_sockets *sockets; /* NULL: closed already */
+    const struct spent_tickets *spent;    /* NULL: not yet */
+    uint64_t reloads_done;
+    uint64_t reloads_failed;
     bool is_draining;
 };
 
@@ -31,3 +34,4 @@ struct report_subject {
 char *report_status(const struct report_subject *subject);
 char *report_posture(const struct report_subject *subject);
 char *report_keyrings(const struct report_subject *subject);
+char *report_metrics(const struct report_subject *subject);
