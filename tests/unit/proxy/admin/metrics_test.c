@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -137,6 +138,42 @@ static void of_authorities_with_one_name_the_first_to_end_speaks(void **state)
     free(text);
 }
 
+static struct peer_pages *pages_new(void)
+{
+    int descriptor = peer_pages_new();
+    struct peer_pages *pages = peer_pages_map(descriptor, true);
+    assert_non_null(pages);
+    (void)close(descriptor);
+    return pages;
+}
+
+static void tells_of_every_cluster_in_one_family(void **state)
+{
+    (void)state;
+    struct peer_pages *pages[] = {pages_new(), pages_new()};
+    const struct config_gossip clusters[] = {{.name = "alerts"}, {.name = "mesh"}};
+    const struct gossip_facts gossip[] = {{.settings = &clusters[0], .pages = pages[0]},
+                                          {.settings = &clusters[1], .pages = pages[1]}};
+    pages[1]->used = 3;
+    pages[1]->peers[1] = (struct peer){.is_used = 1};
+    pages[1]->peers[2] = (struct peer){.is_used = 1, .is_stranger = 1};
+    pages[1]->peers[1].at[PEER_SEALED] = 7;
+    pages[1]->peers[2].refused[1] = 2;
+    pages[0]->used = UINT32_MAX; /* whoever took the process over may have written that */
+    const struct posture posture = {.count = 0};
+    const struct instance_status status = {.is_ready = true, .gossip = gossip, .gossip_count = 2};
+    char *text = text_of(&status, &posture);
+    expect(text, "sallyport_gossip_peers{cluster=\"mesh\",kind=\"peer\"} 1\n");
+    expect(text, "sallyport_gossip_peers{cluster=\"mesh\",kind=\"stranger\"} 1\n");
+    expect(text, "sallyport_gossip_peers{cluster=\"alerts\",kind=\"peer\"} 0\n");
+    expect(text, "sallyport_gossip_refused_total{cluster=\"mesh\"} 2\n");
+    expect(text, "sallyport_gossip_events_total{cluster=\"mesh\",event=\"sealed\"} 7\n");
+    assert_int_equal(count_of(text, "# TYPE sallyport_gossip_peers "), 1);
+    free(text);
+    peer_pages_unmap(pages[0]);
+    peer_pages_unmap(pages[1]);
+}
+
 static void goes_as_one_line_of_json(void **state)
 {
     (void)state;
@@ -161,6 +198,7 @@ int main(void)
         cmocka_unit_test(not_ready_while_it_drains_or_is_expired),
         cmocka_unit_test(tells_verdicts),
         cmocka_unit_test(of_authorities_with_one_name_the_first_to_end_speaks),
+        cmocka_unit_test(tells_of_every_cluster_in_one_family),
         cmocka_unit_test(goes_as_one_line_of_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
