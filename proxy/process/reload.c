@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "proxy/base/clock.h"
+#include "proxy/process/announcement.h"
 #include "proxy/process/generation_number.h"
 #include "proxy/process/log_settings.h"
 #include "proxy/process/reload_limits.h"
@@ -196,6 +197,7 @@ static void take_plan(struct master *master)
                log_settings_format(log, master->foundation.log_descriptor));
     watch_files(master);
     watch_expiry(master);
+    announcement_must_staple(master->plan, log_of(master));
     master->start->planner.free(master->start->planner.self, former);
 }
 

@@ -17,7 +17,7 @@ static int64_t least(int64_t left, int64_t right)
 
 bool staple_schedule_is_due(const struct staple_schedule *schedule, time_t now)
 {
-    return schedule->ask_at <= now;
+    return schedule->ask_at <= now || schedule->ask_at - now > STAPLE_REFRESH_SECONDS_MAX;
 }
 
 void staple_schedule_note_answer(struct staple_schedule *schedule, time_t refresh_at, time_t ends,

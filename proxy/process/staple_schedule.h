@@ -30,6 +30,7 @@ struct staple_schedule {
     time_t ask_at;
 };
 
+/* Also when the next time is further away than any can be: the clock was set back. */
 bool staple_schedule_is_due(const struct staple_schedule *schedule, time_t now);
 
 /* There is an answer that is in its middle at `refresh_at` and ends at `ends`. `chance` is any

@@ -286,6 +286,9 @@ def test_a_certificate_that_must_be_stapled_and_is_not_is_told_of(
         assert not proxy.events("must_staple_unmet")
     else:
         assert proxy.wait_event("must_staple_unmet")[0]["level"] == "error"
+    told_before = len(proxy.events("must_staple_unmet"))
+    assert run_sallyport("reload", "-c", proxy.config_path).returncode == 0
+    assert len(proxy.events("must_staple_unmet")) == told_before + (way == "off")
     told = any("demands a stapled OCSP response" in hop["reason"]
                for hop in status_of(proxy, run_sallyport)["hops"])
     assert told is (way != "good")

@@ -4,14 +4,17 @@ none they do not, and the secret stays in the keyholders.
 SPDX-License-Identifier: Apache-2.0
 """
 
+import concurrent.futures
 import os
 import secrets
 import signal
+import socket
 import ssl
 import subprocess
+import threading
 
 import pytest
-from conftest import wait_until
+from conftest import PATIENCE, wait_until
 from memory_search import found_in
 from test_process import HELLO, REQUEST, children
 
@@ -147,7 +150,7 @@ def test_the_secret_is_in_the_keyholder_and_nowhere_else(node):
 
 
 CLOSING = REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
-SINGLE = "tickets: {single_use: @single@, spent_max: 1000}\n"
+SINGLE = "tickets: {single_use: @single@, spent_max: @room@}\n"
 
 
 @pytest.fixture
@@ -155,9 +158,9 @@ def spender(sallyport, backend):
     """spender(single="yes") → an instance with three workers."""
     app = backend(HELLO)
 
-    def run(single="yes"):
+    def run(single="yes", room=1000):
         proxy = sallyport(CONFIG.replace("workers: 2", "workers: 3") + SINGLE, app=app.port,
-                          name_="web", more="", single=single)
+                          name_="web", more="", single=single, room=room)
         proxy.wait_event("ready")
         return proxy
 
@@ -182,6 +185,42 @@ def test_without_single_use_it_resumes_again_and_again(spender):
     settings = client(proxy, "1.3")
     _, session = visit(proxy, settings)
     assert uses(proxy, settings, session) == 3 * TRIES
+
+
+def test_of_many_at_once_one_resumes(spender):
+    """All conns are open, on all workers, before the first says hello."""
+    proxy = spender()
+    settings = client(proxy, "1.3")
+    for _ in range(4):
+        _, session = visit(proxy, settings)
+        gate = threading.Barrier(12)
+
+        def race(session=session, gate=gate):
+            with socket.create_connection(("127.0.0.1", proxy.port("web"))) as bare:
+                gate.wait(PATIENCE)
+                with settings.wrap_socket(bare, server_hostname="localhost",
+                                          session=session) as conn:
+                    return conn.session_reused
+
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+            racers = [pool.submit(race) for _ in range(12)]
+            assert sum(racer.result(PATIENCE) for racer in racers) == 1
+
+
+def test_a_full_list_makes_full_handshakes(spender, run_sallyport):
+    proxy = spender(room=64)  # which makes 128 places
+    settings = client(proxy, "1.3")
+    _, session = visit(proxy, settings)
+    _, kept = visit(proxy, settings)
+    for _ in range(128):
+        is_resumed, session = visit(proxy, settings, session)
+        assert is_resumed
+    for _ in range(3):
+        is_resumed, session = visit(proxy, settings, session)
+        assert not is_resumed
+    assert uses(proxy, settings, kept, TRIES) == 0
+    done = run_sallyport("status", "--metrics", "-c", proxy.config_path)
+    assert f"\nsallyport_tickets_no_room_total {3 + TRIES}\n" in done.stdout
 
 
 def test_single_use_gives_a_fresh_ticket_each_time(spender):

@@ -14,6 +14,10 @@ static void asks_at_once_at_first(void **state)
     (void)state;
     const struct staple_schedule fresh = {0};
     assert_true(staple_schedule_is_due(&fresh, NOW));
+    struct staple_schedule schedule = {0};
+    staple_schedule_note_answer(&schedule, NOW + 9 * DAY, NOW + 18 * DAY, NOW, 0);
+    assert_false(staple_schedule_is_due(&schedule, NOW));
+    assert_true(staple_schedule_is_due(&schedule, NOW - 100 * DAY)); /* the clock was set back */
 }
 
 static void asks_again_in_the_middle_and_at_least_once_a_day(void **state)
