@@ -333,7 +333,11 @@ static struct report_subject subject_of(const struct master *master)
                                    .generation_since = master->reload.done_s,
                                    .roster = &master->roster,
                                    .sidecars = master->sidecars,
+                                   .staples = master->staples,
                                    .sockets = master->foundation.sockets,
+                                   .spent = master->foundation.spent,
+                                   .reloads_done = master->reload.done,
+                                   .reloads_failed = master->reload.failed,
                                    .is_draining = is_ending(master)};
 }
 
@@ -355,6 +359,12 @@ static char *on_admin_keyrings(void *self)
     return report_keyrings(&subject);
 }
 
+static char *on_admin_metrics(void *self)
+{
+    struct report_subject subject = subject_of(self);
+    return report_metrics(&subject);
+}
+
 static enum status open_admin(struct master *master)
 {
     const struct config_address *address = &master->plan->config->admin.address;
@@ -365,6 +375,7 @@ static enum status open_admin(struct master *master)
                                         .on_status = on_admin_status,
                                         .on_posture = on_admin_posture,
                                         .on_keyrings = on_admin_keyrings,
+                                        .on_metrics = on_admin_metrics,
                                         .on_drain = on_admin_drain,
                                         .on_stop = on_admin_stop,
                                         .on_reload = on_admin_reload};
@@ -426,6 +437,7 @@ static enum status open_children(struct master *master)
         .accounts = &foundation->accounts,
         .sockets = foundation->sockets,
         .slots = foundation->slots,
+        .spent_tickets = foundation->spent_tickets,
     };
     enum status status = roster_init(&master->roster, &supplies, &foundation->snapshot,
                                      foundation->worker_count, &events);
@@ -503,7 +515,7 @@ enum master_exit master_run(const struct master_start *start, struct process_err
         .error = error,
         .exit = MASTER_STOPPED,
         .manager = {.descriptor = -1},
-        .foundation = {.log_descriptor = -1, .snapshot = {-1, -1}},
+        .foundation = {.log_descriptor = -1, .spent_tickets = -1, .snapshot = {-1, -1}},
     };
     if (open_all(&master) == STATUS_OK) {
         loop_run(master.foundation.loop);

@@ -1,7 +1,7 @@
 /* proxy/process/report.h
  *
- * What the master answers to `status`, `posture` and `keyrings`: its own facts, its children's, and
- * what the start said.
+ * What the master answers to `status`, `posture`, `keyrings` and `metrics`: its own facts, its
+ * children's, and what the start said.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -12,6 +12,7 @@
 #include "proxy/process/plan.h"
 #include "proxy/process/roster.h"
 #include "proxy/process/sidecars.h"
+#include "proxy/process/staples.h"
 
 /* All borrowed for a call. */
 struct report_subject {
@@ -20,7 +21,11 @@ struct report_subject {
     int64_t generation_since; /* when the present configuration was taken; wall clock */
     const struct roster *roster;
     const struct sidecars *sidecars;      /* NULL: there are none */
+    const struct staples *staples;        /* NULL: there are none */
     const struct listen_sockets *sockets; /* NULL: closed already */
+    const struct spent_tickets *spent;    /* NULL: not yet */
+    uint64_t reloads_done;
+    uint64_t reloads_failed;
     bool is_draining;
 };
 
@@ -29,3 +34,4 @@ struct report_subject {
 char *report_status(const struct report_subject *subject);
 char *report_posture(const struct report_subject *subject);
 char *report_keyrings(const struct report_subject *subject);
+char *report_metrics(const struct report_subject *subject);
