@@ -1,6 +1,7 @@
 /* proxy/process/master_state.h
  *
- * The inside of the master, shared by master.c (its life) and reload.c (how its configuration is
+ * The inside of the master, shared by master.c (its life), master_children.c (what its children
+ * say), master_admin.c (what it answers the operator) and reload.c (how its configuration is
  * replaced). Nobody else includes it.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -61,3 +62,20 @@ struct master {
     struct deadline deadline; /* of draining or stopping */
     const char *sandbox_told; /* what of the sandbox the log says is missing; NULL: nothing */
 };
+
+/* ---- master.c ---- */
+
+bool master_is_ending(const struct master *master);
+
+/* All new children are ready, maybe. */
+void master_note_ready(struct master *master);
+
+/* During the start: the first sentence is the reason. */
+void master_fail_start(struct master *master, const char *sentence);
+
+/* The orderly end, and the end at once; both harmless when repeated. */
+void master_begin_drain(struct master *master);
+void master_begin_stop(struct master *master);
+
+/* Ends the run when nobody has to be waited for any more. */
+void master_end_if_over(struct master *master);
