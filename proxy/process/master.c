@@ -17,6 +17,7 @@
 #include "proxy/process/announcement.h"
 #include "proxy/process/master_admin.h"
 #include "proxy/process/master_children.h"
+#include "proxy/process/master_upgrade.h"
 #include "proxy/process/reload.h"
 #include "proxy/process/role.h"
 
@@ -40,7 +41,9 @@ bool master_is_ending(const struct master *master)
 /* The keyholder is the last: what workers still do may need it. */
 void master_end_if_over(struct master *master)
 {
-    if (master_is_ending(master) && roster_workers_are_down(&master->roster)) {
+    bool is_alone = master_goes_back(master) || former_crew_count(master->crew) == 0;
+    if (master_is_ending(master) && roster_workers_are_down(&master->roster) && is_alone) {
+        master->is_over = true;
         loop_stop(master->foundation.loop);
     }
 }
@@ -57,9 +60,13 @@ void master_begin_stop(struct master *master)
         return;
     }
     reload_close(master);
+    upgrade_close(&master->upgrade);
     master->state = MASTER_STOPPING;
-    service_manager_tell_stopping(&master->manager);
-    LOG_EVENT(log_of(master), LOG_INFO, "stopping", log_number("pid", getpid()));
+    if (!master_goes_back(master)) {
+        service_manager_tell_stopping(&master->manager);
+        LOG_EVENT(log_of(master), LOG_INFO, "stopping", log_number("pid", getpid()));
+        former_crew_end(master->crew);
+    }
     roster_end_workers(&master->roster);
     deadline_arm(&master->deadline, master->foundation.loop, STOP_GRACE_MS, on_stop_deadline,
                  master);
@@ -73,7 +80,7 @@ static void on_drain_deadline(void *self)
 
 void master_begin_drain(struct master *master)
 {
-    if (master->state == MASTER_STARTING) {
+    if (master->state == MASTER_STARTING && former_crew_count(master->crew) == 0) {
         master_begin_stop(master);
         return;
     }
@@ -81,6 +88,7 @@ void master_begin_drain(struct master *master)
         return;
     }
     reload_close(master);
+    upgrade_close(&master->upgrade);
     uint64_t drain_ms = master->plan->config->timeouts.drain_ms;
     master->state = MASTER_DRAINING;
     service_manager_tell_stopping(&master->manager);
@@ -88,6 +96,7 @@ void master_begin_drain(struct master *master)
     roster_forget_respawns(&master->roster);
     roster_tell_workers(&master->roster, &(struct channel_message){.kind = CHANNEL_DRAIN});
     foundation_stop_listening(&master->foundation);
+    master_drain_former(master, drain_ms);
     deadline_arm(&master->deadline, master->foundation.loop, drain_ms + DRAIN_GRACE_MS,
                  on_drain_deadline, master);
     master_end_if_over(master);
@@ -104,14 +113,39 @@ void master_fail_start(struct master *master, const char *sentence)
     }
 }
 
+/* After all that can go wrong with the others: those of a former program must end before, since the
+ * ports are the same. */
+static enum status start_sidecars(struct master *master)
+{
+    master->has_sidecars = true;
+    former_crew_end_gossip(master->crew);
+    return sidecars_start(master->sidecars, master->error);
+}
+
+static void begin_running(struct master *master)
+{
+    master->state = MASTER_RUNNING;
+    announcement_ready(master->start, &master->foundation);
+    service_manager_tell_ready(&master->manager);
+    reload_open(master);
+    master_succeed(master);
+    if (master->hangs_up_later) {
+        (void)reload_request(master, RELOAD_ALL);
+    }
+}
+
 void master_note_ready(struct master *master)
 {
-    if (master->state == MASTER_STARTING && roster_is_ready(&master->roster) &&
-        sidecars_are_ready(master->sidecars)) {
-        master->state = MASTER_RUNNING;
-        announcement_ready(master->start, &master->foundation);
-        service_manager_tell_ready(&master->manager);
-        reload_open(master);
+    if (master->state != MASTER_STARTING || !roster_is_ready(&master->roster)) {
+        return;
+    }
+    if (!master->has_sidecars && start_sidecars(master) != STATUS_OK) {
+        struct process_error error = *master->error;
+        master_fail_start(master, error.text);
+        return;
+    }
+    if (sidecars_are_ready(master->sidecars)) {
+        begin_running(master);
     }
 }
 
@@ -128,6 +162,7 @@ static void reopen_log(struct master *master)
                                             .descriptors = {master->foundation.log_descriptor},
                                             .descriptor_count = 1};
     roster_tell_workers(&master->roster, &message);
+    former_crew_tell_workers(master->crew, &message);
     sidecars_tell(master->sidecars, &message);
     LOG_EVENT(log_of(master), LOG_INFO, "log_reopened", log_number("pid", getpid()));
 }
@@ -136,6 +171,10 @@ static void reopen_log(struct master *master)
 static void hang_up(struct master *master)
 {
     sidecars_reload(master->sidecars);
+    if (master->state == MASTER_STARTING && master->crew != NULL) {
+        master->hangs_up_later = true;
+        return;
+    }
     if (reload_request(master, RELOAD_ALL) == 0) {
         LOG_EVENT(log_of(master), LOG_WARN, "reload_refused",
                   log_text("reason", "the instance is starting or ending"));
@@ -155,6 +194,9 @@ static void on_signal(void *self, int number)
     case SIGUSR1:
         reopen_log(master);
         return;
+    case SIGUSR2:
+        master_ask_for_upgrade(master);
+        return;
     default: /* SIGTERM, SIGINT: politely at first */
         if (master_is_ending(master)) {
             master_begin_stop(master);
@@ -168,7 +210,7 @@ static void on_signal(void *self, int number)
 
 static enum status watch_signals(struct master *master)
 {
-    static const int NUMBERS[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD};
+    static const int NUMBERS[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
     (void)signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < sizeof(NUMBERS) / sizeof(NUMBERS[0]); i++) {
         enum status status = loop_on_signal(master->foundation.loop, NUMBERS[i], on_signal, master);
@@ -181,8 +223,9 @@ static enum status watch_signals(struct master *master)
 
 static enum status open_foundation(struct master *master)
 {
+    struct snapshot former;
     return foundation_open(&master->foundation, master->plan->config, master->plan->overlay,
-                           master->error);
+                           master_former_snapshot(master, &former), master->error);
 }
 
 static enum status open_signals(struct master *master)
@@ -191,13 +234,14 @@ static enum status open_signals(struct master *master)
     enum status status = watch_signals(master);
     if (status != STATUS_OK) {
         process_error_set(master->error, "signals cannot be watched: %s", strerror(errno));
+        return status;
     }
-    return status;
+    return master_open_upgrade(master);
 }
 
 static enum status open_sockets(struct master *master)
 {
-    return foundation_listen(&master->foundation, master->error);
+    return foundation_listen(&master->foundation, master->inherited, master->error);
 }
 
 static enum status open_children(struct master *master)
@@ -241,7 +285,8 @@ static enum status start_children(struct master *master)
         return status;
     }
     staples_start(master->staples);
-    return sidecars_start(master->sidecars, master->error);
+    bool is_first = master->start->handover == NULL || roster_is_ready(&master->roster);
+    return is_first ? start_sidecars(master) : STATUS_OK;
 }
 
 /* In this order; the first that fails has said why. */
@@ -267,9 +312,11 @@ static void close_all(struct master *master)
     deadline_disarm(&master->deadline);
     reload_close(master);
     staples_close(master->staples);
+    upgrade_close(&master->upgrade);
     expiry_watch_close(master->expiry);
     roster_end_workers(&master->roster);
     roster_end_keyholder(&master->roster);
+    master_close_upgrade(master);
     sidecars_close(master->sidecars);
     foundation_stop_listening(&master->foundation);
     if (log_of(master) != NULL && master->exit == MASTER_STOPPED) {
@@ -280,6 +327,16 @@ static void close_all(struct master *master)
     roster_fini(&master->roster);
     service_manager_close(&master->manager);
     foundation_close(&master->foundation);
+}
+
+static void run(struct master *master)
+{
+    while (!master->is_over) {
+        loop_run(master->foundation.loop);
+        if (master->is_leaving && !master->is_over) {
+            master_leave(master); /* returns when that fails */
+        }
+    }
 }
 
 enum master_exit master_run(const struct master_start *start, struct process_error *error)
@@ -293,7 +350,7 @@ enum master_exit master_run(const struct master_start *start, struct process_err
         .foundation = {.log_descriptor = -1, .snapshot = {-1, -1}},
     };
     if (open_all(&master) == STATUS_OK) {
-        loop_run(master.foundation.loop);
+        run(&master);
     } else {
         master.exit = MASTER_FAILED;
     }

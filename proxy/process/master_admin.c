@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "proxy/process/master_upgrade.h"
 #include "proxy/process/reload.h"
 #include "proxy/process/report.h"
 
@@ -25,12 +26,14 @@ static void on_admin_stop(void *self)
 static struct report_subject subject_of(const struct master *master)
 {
     return (struct report_subject){.plan = master->plan,
-                                   .begun_us = master->start->begun_us,
+                                   .begun_us = master_instance_begun_us(master),
                                    .generation_since = master->reload.done_s,
                                    .roster = &master->roster,
                                    .sidecars = master->sidecars,
                                    .sockets = master->foundation.sockets,
-                                   .is_draining = master_is_ending(master)};
+                                   .is_draining = master_is_ending(master),
+                                   .upgrade = &master->upgrade,
+                                   .crew = master->crew};
 }
 
 static char *on_admin_status(void *self)
@@ -64,8 +67,12 @@ enum status master_open_admin(struct master *master)
                                         .on_drain = on_admin_drain,
                                         .on_stop = on_admin_stop,
                                         .on_reload = on_admin_reload};
+    struct loop *loop = master->foundation.loop;
+    const struct handover *left = master->start->handover;
     enum status status =
-        admin_server_open(&master->admin, master->foundation.loop, address->path, &events);
+        master_inherits_admin(master)
+            ? admin_server_inherit(&master->admin, loop, left->admin, address->path, &events)
+            : admin_server_open(&master->admin, loop, address->path, &events);
     if (status != STATUS_OK) {
         process_error_set(master->error, "admin socket %s: %s", address->path,
                           errno == EADDRINUSE ? "another instance answers there" : strerror(errno));

@@ -136,6 +136,17 @@ static bool is_expected(const struct master *master, const struct child *child)
            (master->state == MASTER_DRAINING && is_worker(master, child));
 }
 
+static void note_other_exit(struct master *master, pid_t pid, int status)
+{
+    if (upgrade_on_exit(&master->upgrade, pid, status) ||
+        former_crew_on_exit(master->crew, pid, status)) {
+        return;
+    }
+    if (staples_on_exit(master->staples, pid)) {
+        note_forbidden_call(master, "fetcher", pid, status);
+    }
+}
+
 /* As the first process of a container we also inherit, and so have to wait for, strangers. */
 void master_reap(struct master *master)
 {
@@ -144,9 +155,7 @@ void master_reap(struct master *master)
         struct child *child = roster_find(&master->roster, pid);
         child = child == NULL ? sidecars_find(master->sidecars, pid) : child;
         if (child == NULL) {
-            if (staples_on_exit(master->staples, pid)) {
-                note_forbidden_call(master, "fetcher", pid, status);
-            }
+            note_other_exit(master, pid, status);
             continue;
         }
         note_forbidden_call(master, child->role, pid, status);

@@ -66,6 +66,14 @@ static struct gossip_facts *gather_gossip(const struct sidecars *sidecars)
 
 /* ---- status ---- */
 
+struct status_upgrade report_upgrade(const struct upgrade *upgrade, size_t former_processes)
+{
+    return (struct status_upgrade){.state = upgrade_state_name(upgrade),
+                                   .reason = upgrade->reason,
+                                   .since = upgrade->outcome_s,
+                                   .former_processes = former_processes};
+}
+
 static char *make_status(const struct report_subject *subject, struct status_child *children,
                          struct status_listener *listeners, const struct gossip_facts *gossip)
 {
@@ -76,6 +84,8 @@ static char *make_status(const struct report_subject *subject, struct status_chi
         .uptime_s = (clock_monotonic_us() - subject->begun_us) / 1000000U,
         .is_ready = roster_is_ready(subject->roster) && sidecars_are_ready(subject->sidecars),
         .is_draining = subject->is_draining,
+        .is_succeeding = former_crew_serves(subject->crew),
+        .upgrade = report_upgrade(subject->upgrade, former_crew_count(subject->crew)),
         .is_expired = plan->config->enforcement.expiry.unready &&
                       expiry_has_own_expired(&plan->dates, (int64_t)time(NULL)),
         .generation = subject->roster->present->number,

@@ -47,12 +47,12 @@ static void opens_one_socket_a_worker_on_one_chosen_port(void **state)
     assert_int_equal(listen_sockets_open(&sockets, &config, 3, NULL, &error), STATUS_OK);
     assert_int_equal(listen_sockets_count(sockets), 2);
     for (size_t i = 0; i < 2; i++) {
-        unsigned port = port_of(listen_sockets_of_worker(sockets, 0)[i]);
+        unsigned port = port_of(listen_sockets_of_worker(sockets, 0, 0, i));
         char text[64];
         (void)snprintf(text, sizeof(text), "127.0.0.1:%u", port);
         assert_string_equal(listen_sockets_address(sockets, i), text);
         for (size_t worker = 0; worker < 3; worker++) {
-            int descriptor = listen_sockets_of_worker(sockets, worker)[i];
+            int descriptor = listen_sockets_of_worker(sockets, worker, 0, i);
             assert_int_equal(port_of(descriptor), port);
             assert_true(fcntl(descriptor, F_GETFD) & FD_CLOEXEC);
             assert_true(fcntl(descriptor, F_GETFL) & O_NONBLOCK);
@@ -83,7 +83,7 @@ static void conns_do_not_hold_back_and_notice_dead_peers(void **state)
     struct listen_sockets *sockets = NULL;
     struct process_error error;
     assert_int_equal(listen_sockets_open(&sockets, &config, 1, NULL, &error), STATUS_OK);
-    int listening = listen_sockets_of_worker(sockets, 0)[0];
+    int listening = listen_sockets_of_worker(sockets, 0, 0, 0);
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
                              .sin_port = htons((uint16_t)port_of(listening))};
@@ -112,7 +112,7 @@ static void does_not_share_a_port_that_somebody_listens_on(void **state)
     struct listen_sockets *second = NULL;
     struct process_error error;
     assert_int_equal(listen_sockets_open(&first, &config, 1, NULL, &error), STATUS_OK);
-    address.port = (uint16_t)port_of(listen_sockets_of_worker(first, 0)[0]);
+    address.port = (uint16_t)port_of(listen_sockets_of_worker(first, 0, 0, 0));
     assert_int_equal(listen_sockets_open(&second, &config, 1, NULL, &error), STATUS_SYS);
     assert_string_equal(error.text, "file.yaml:4:7: listener web cannot listen on 127.0.0.1:N: the "
                                     "address is in use by another process");
@@ -132,8 +132,8 @@ static void shares_one_unix_socket_and_removes_its_path(void **state)
     struct listen_sockets *sockets = NULL;
     struct process_error error;
     assert_int_equal(listen_sockets_open(&sockets, &config, 2, NULL, &error), STATUS_OK);
-    assert_int_equal(listen_sockets_of_worker(sockets, 0)[0],
-                     listen_sockets_of_worker(sockets, 1)[0]);
+    assert_int_equal(listen_sockets_of_worker(sockets, 0, 0, 0),
+                     listen_sockets_of_worker(sockets, 1, 0, 0));
     assert_int_equal(access(path, F_OK), 0);
     listen_sockets_close(sockets);
     assert_int_equal(access(path, F_OK), -1);
@@ -164,10 +164,10 @@ static void what_stays_is_shared_and_what_is_new_is_opened(void **state)
     assert_int_equal(listen_sockets_open(&next, &config, 2, former, &error), STATUS_OK);
     assert_true(listen_sockets_is_new(next, 0));
     assert_false(listen_sockets_is_new(next, 1));
-    unsigned kept = inode_of(listen_sockets_of_worker(former, 1)[0]);
-    assert_int_equal(inode_of(listen_sockets_of_worker(next, 1)[1]), kept);
+    unsigned kept = inode_of(listen_sockets_of_worker(former, 1, 0, 0));
+    assert_int_equal(inode_of(listen_sockets_of_worker(next, 1, 0, 1)), kept);
     listen_sockets_succeed(next, former);
-    assert_int_equal(inode_of(listen_sockets_of_worker(next, 1)[1]), kept);
+    assert_int_equal(inode_of(listen_sockets_of_worker(next, 1, 0, 1)), kept);
     listen_sockets_close(next);
 }
 
