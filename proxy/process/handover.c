@@ -277,7 +277,7 @@ static bool read_log(struct handover *handover, slice rest)
     uint64_t level = 0;
     uint64_t format = 0;
     bool is_read = handover->log < 0 && take_descriptor(&rest, &handover->log) &&
-                   take_number(&rest, LOG_DEBUG, &level) && take_number(&rest, LOG_TEXT, &format) &&
+                   take_number(&rest, LOG_DEBUG, &level) && take_number(&rest, LOG_AUTO, &format) &&
                    rest.len == 0;
     handover->log_level = (enum log_level)level;
     handover->log_format = (enum log_format)format;

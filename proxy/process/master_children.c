@@ -138,8 +138,11 @@ static bool is_expected(const struct master *master, const struct child *child)
 
 static void note_other_exit(struct master *master, pid_t pid, int status)
 {
-    if (upgrade_on_exit(&master->upgrade, pid, status) ||
-        former_crew_on_exit(master->crew, pid, status)) {
+    if (upgrade_on_exit(&master->upgrade, pid, status)) {
+        return;
+    }
+    if (former_crew_on_exit(master->crew, pid, status)) {
+        note_forbidden_call(master, "former", pid, status);
         return;
     }
     if (staples_on_exit(master->staples, pid)) {

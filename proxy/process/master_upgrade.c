@@ -265,7 +265,7 @@ static void fill_estate(struct estate *estate, const struct master *master)
     handover->drain_ms = config->timeouts.drain_ms;
     handover->log = log;
     handover->log_level = log_settings_level(&config->log);
-    handover->log_format = log_settings_format(&config->log, log);
+    handover->log_format = log_settings_format(&config->log);
     handover->admin = admin;
     if (admin >= 0) {
         (void)snprintf(handover->admin_path, sizeof(handover->admin_path), "%s",
