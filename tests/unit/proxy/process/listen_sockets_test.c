@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include "proxy/process/handover.h"
+
 static struct config_address loopback(uint16_t port)
 {
     return (struct config_address){.kind = CONFIG_ADDRESS_IP4,
@@ -171,6 +173,52 @@ static void what_stays_is_shared_and_what_is_new_is_opened(void **state)
     listen_sockets_close(next);
 }
 
+/* Of three workers' sockets with two workers, the first has two; with four there is one more. */
+static void what_a_former_program_had_is_shared_by_any_number_of_workers(void **state)
+{
+    (void)state;
+    struct config_address address = loopback(0);
+    struct config_listener listener = {.name = "one", .addresses = &address, .address_count = 1};
+    struct config config = {.listeners = &listener, .listener_count = 1};
+    struct listen_sockets *first = NULL;
+    struct listen_sockets *inherited = NULL;
+    struct process_error error;
+    struct handover handover;
+    handover_init(&handover);
+    assert_int_equal(listen_sockets_open(&first, &config, 3, NULL, &error), STATUS_OK);
+    assert_int_equal(listen_sockets_bequeath(first, &handover), STATUS_OK);
+    assert_int_equal(handover.socket_count, 3);
+    assert_int_equal(listen_sockets_inherit(&inherited, &handover, &error), STATUS_OK);
+    for (size_t workers = 1; workers <= 5; workers++) {
+        struct listen_sockets *next = NULL;
+        unsigned seen[6] = {0};
+        size_t count = 0;
+        assert_int_equal(listen_sockets_open(&next, &config, workers, inherited, &error),
+                         STATUS_OK);
+        assert_string_equal(listen_sockets_address(next, 0), listen_sockets_address(first, 0));
+        for (size_t worker = 0; worker < workers; worker++) {
+            for (size_t round = 0; round < listen_sockets_rounds(next, worker); round++) {
+                int descriptor = listen_sockets_of_worker(next, worker, round, 0);
+                assert_int_equal(port_of(descriptor), port_of(handover.sockets[0].descriptor));
+                seen[count++] = inode_of(descriptor);
+            }
+        }
+        assert_int_equal(count, workers < 3 ? 3 : workers);
+        for (size_t i = 0; i < 3; i++) {
+            unsigned inode = inode_of(handover.sockets[i].descriptor);
+            size_t found = 0;
+            for (size_t j = 0; j < count; j++) {
+                found += seen[j] == inode ? 1U : 0U;
+            }
+            assert_int_equal(found, 1);
+        }
+        listen_sockets_leave(next);
+    }
+    listen_sockets_leave(inherited);
+    handover_fini(&handover);
+    listen_sockets_close(first);
+}
+
 /* It is given up, or it succeeds: the path is there as long as one of them needs it. */
 static void a_path_that_both_have_stays(void **state)
 {
@@ -202,6 +250,7 @@ int main(void)
         cmocka_unit_test(does_not_share_a_port_that_somebody_listens_on),
         cmocka_unit_test(shares_one_unix_socket_and_removes_its_path),
         cmocka_unit_test(what_stays_is_shared_and_what_is_new_is_opened),
+        cmocka_unit_test(what_a_former_program_had_is_shared_by_any_number_of_workers),
         cmocka_unit_test(a_path_that_both_have_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
