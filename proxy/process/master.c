@@ -21,6 +21,7 @@
 #include "proxy/process/reload.h"
 #include "proxy/process/report.h"
 #include "proxy/process/role.h"
+#include "proxy/process/roster_keyholders.h"
 #include "proxy/process/roster_reload.h"
 
 enum {
@@ -41,7 +42,7 @@ static bool is_ending(const struct master *master)
 
 /* ---- the end ---- */
 
-/* The keyholder is the last: what workers still do may need it. */
+/* The keyholders are the last: what workers still do may need it. */
 static void end_if_over(struct master *master)
 {
     if (is_ending(master) && roster_workers_are_down(&master->roster)) {
@@ -123,15 +124,16 @@ static void note_ready(struct master *master)
 
 static bool is_worker(const struct master *master, const struct child *child)
 {
-    return child != &master->roster.keyholder && !sidecars_own(master->sidecars, child);
+    return !roster_is_keyholder(&master->roster, child) && !sidecars_own(master->sidecars, child);
 }
 
-/* The keyholder's failures are about a certificate, whose place the operator needs. */
+/* A keyholder's failures are about a certificate, whose place the operator needs. */
 static void format_failure(const struct master *master, const struct child *child,
                            const struct channel_message *message, char *sentence)
 {
     const struct config *config = reload_config_of(master, child);
-    if (child != &master->roster.keyholder || message->number >= config->certificate_count) {
+    if (!roster_is_keyholder(&master->roster, child) ||
+        message->number >= config->certificate_count) {
         (void)snprintf(sentence, SENTENCE_BYTES, "%.*s", SLICE_FORMAT(message->payload));
         return;
     }
@@ -482,7 +484,7 @@ static void close_all(struct master *master)
     staples_close(master->staples);
     expiry_watch_close(master->expiry);
     roster_end_workers(&master->roster);
-    roster_end_keyholder(&master->roster);
+    roster_end_keyholders(&master->roster);
     sidecars_close(master->sidecars);
     foundation_stop_listening(&master->foundation);
     if (log_of(master) != NULL && master->exit == MASTER_STOPPED) {

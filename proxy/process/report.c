@@ -23,10 +23,10 @@ static size_t gather_children(const struct roster *roster, const struct sidecars
                               struct status_child *children)
 {
     size_t count = 0;
-    if (roster->has_keyholder) {
-        children[count] = child_facts(&roster->keyholder, NULL);
+    for (size_t i = 0; i < roster->keyholder_count; i++) {
+        children[count] = child_facts(&roster->keyholders[i], NULL);
         children[count].is_signing = true;
-        children[count++].batch_lanes = roster->keyholder.batch_lanes;
+        children[count++].batch_lanes = roster->keyholders[i].batch_lanes;
     }
     for (size_t i = 0; i < roster->worker_count; i++) {
         children[count++] = child_facts(&roster->workers[i], slots_at(roster->supplies.slots, i));
@@ -103,7 +103,8 @@ static char *make_status(const struct report_subject *subject, struct status_chi
 
 char *report_status(const struct report_subject *subject)
 {
-    size_t children_max = subject->roster->worker_count + sidecars_count(subject->sidecars) + 1;
+    size_t children_max = subject->roster->keyholder_count + subject->roster->worker_count +
+                          sidecars_count(subject->sidecars) + 1; /* never of nothing */
     size_t listeners_max = subject->sockets == NULL ? 0 : listen_sockets_count(subject->sockets);
     struct status_child *children = calloc(children_max, sizeof(*children));
     struct status_listener *listeners = calloc(listeners_max + 1, sizeof(*listeners));
