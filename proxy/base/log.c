@@ -38,6 +38,7 @@ struct log {
     enum log_level level;
     struct event_style style;
     enum sink sink;
+    bool is_terminal;
     int descriptor;
     char *backlog;
     size_t room;
@@ -49,17 +50,28 @@ struct log {
 
 /* ---- the descriptor ---- */
 
-static void set_descriptor(struct log *log, int descriptor)
+static enum sink sink_of(int descriptor)
 {
     struct stat facts;
-    log->descriptor = descriptor;
-    log->sink = SINK_PIPE;
-    log->style.has_colour = log->style.format == LOG_TEXT && isatty(descriptor) == 1;
-    if (fstat(descriptor, &facts) == 0) {
-        log->sink = S_ISREG(facts.st_mode)    ? SINK_FILE
-                    : S_ISSOCK(facts.st_mode) ? SINK_SOCKET
-                                              : SINK_PIPE;
+    if (fstat(descriptor, &facts) != 0) {
+        return SINK_PIPE;
     }
+    return S_ISREG(facts.st_mode) ? SINK_FILE : S_ISSOCK(facts.st_mode) ? SINK_SOCKET : SINK_PIPE;
+}
+
+enum log_format log_resolve(const struct log *log, enum log_format format)
+{
+    if (format == LOG_AUTO) {
+        return log->is_terminal ? LOG_TEXT : LOG_JSON;
+    }
+    return format;
+}
+
+void log_retune(struct log *log, enum log_level level, enum log_format format)
+{
+    log->level = level;
+    log->style.format = log_resolve(log, format);
+    log->style.has_colour = log->style.format == LOG_TEXT && log->is_terminal;
 }
 
 struct log *log_new(enum log_level level, enum log_format format, int descriptor, const char *role)
@@ -68,24 +80,26 @@ struct log *log_new(enum log_level level, enum log_format format, int descriptor
     if (log == NULL) {
         return NULL;
     }
-    log->level = level;
-    log->style.format = format;
+    log->descriptor = descriptor;
+    log->sink = sink_of(descriptor);
+    log->is_terminal = isatty(descriptor) == 1;
     (void)snprintf(log->style.role, sizeof(log->style.role), "%s", role);
-    set_descriptor(log, descriptor);
+    log_retune(log, level, format);
     return log;
 }
 
-void log_redirect(struct log *log, int descriptor)
+struct log *log_new_beside(const struct log *log, enum log_level level, enum log_format format)
 {
-    log_flush(log);
-    set_descriptor(log, descriptor);
-}
-
-void log_retune(struct log *log, enum log_level level, enum log_format format)
-{
-    log->level = level;
-    log->style.format = format;
-    set_descriptor(log, log->descriptor);
+    struct log *other = calloc(1, sizeof(*other));
+    if (other == NULL) {
+        return NULL;
+    }
+    other->descriptor = log->descriptor;
+    other->sink = log->sink;
+    other->is_terminal = log->is_terminal;
+    (void)snprintf(other->style.role, sizeof(other->style.role), "%s", log->style.role);
+    log_retune(other, level, format);
+    return other;
 }
 
 uint64_t log_dropped(const struct log *log)

@@ -19,7 +19,7 @@
 #include "proxy/base/slice.h"
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
-enum log_format { LOG_JSON, LOG_TEXT };
+enum log_format { LOG_JSON, LOG_TEXT, LOG_AUTO /* text on a terminal, else JSON */ };
 
 enum { LOG_LINE_BYTES_MAX = 4096 };
 
@@ -32,17 +32,22 @@ struct log_field {
     int64_t number;
 };
 
-/* `role` ("master", "worker 1") is in each line. The descriptor stays the caller's. NULL: no
+/* `role` ("master", "worker 1") is in each line. The descriptor stays the caller's. What it leads
+ * to is looked at here and never again: a child may not ask once it is in its sandbox. NULL: no
  * memory. */
 struct log *log_new(enum log_level level, enum log_format format, int descriptor, const char *role);
+
+/* Another one with the role and the descriptor of `log`, which it does not need any more. */
+struct log *log_new_beside(const struct log *log, enum log_level level, enum log_format format);
+
 /* Writes what has gathered, waiting at most a second for a slow reader. NULL is fine. */
 void log_free(struct log *log);
 
-/* From now on lines go to another descriptor (a log file that was rotated). */
-void log_redirect(struct log *log, int descriptor);
-
 /* From now on other lines are kept, in another form. */
 void log_retune(struct log *log, enum log_level level, enum log_format format);
+
+/* LOG_JSON or LOG_TEXT: what is meant where this log goes. */
+enum log_format log_resolve(const struct log *log, enum log_format format);
 
 /* Lines dropped since the start because the reader was slow or memory was out. */
 uint64_t log_dropped(const struct log *log);

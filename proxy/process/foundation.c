@@ -46,8 +46,7 @@ static enum status open_log(struct foundation *foundation, struct process_error 
     if (foundation->log_descriptor < 0) {
         return STATUS_SYS;
     }
-    foundation->log = log_new(log_settings_level(settings),
-                              log_settings_format(settings, foundation->log_descriptor),
+    foundation->log = log_new(log_settings_level(settings), log_settings_format(settings),
                               foundation->log_descriptor, "master");
     if (foundation->log == NULL) {
         process_error_set(error, "out of memory");

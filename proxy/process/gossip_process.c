@@ -73,8 +73,8 @@ static void take_bundle(struct gossip_process *process, const struct channel_mes
         fail(process, "there is no such cluster in the configuration");
         return;
     }
-    process->log = log_new(log_settings_level(&config->log),
-                           log_settings_format(&config->log, SPAWN_LOG), SPAWN_LOG, process->role);
+    process->log = log_new(log_settings_level(&config->log), log_settings_format(&config->log),
+                           SPAWN_LOG, process->role);
     if (process->log == NULL) {
         fail(process, "out of memory");
     }

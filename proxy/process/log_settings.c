@@ -21,20 +21,14 @@ enum log_level log_settings_level(const struct config_log *settings)
     return LEVELS[settings->level];
 }
 
-enum log_format log_settings_format(const struct config_log *settings, int descriptor)
+enum log_format log_settings_format(const struct config_log *settings)
 {
-    if (settings->format == CONFIG_LOG_FORMAT_AUTO) {
-        return isatty(descriptor) == 1 ? LOG_TEXT : LOG_JSON;
-    }
-    return settings->format == CONFIG_LOG_FORMAT_TEXT ? LOG_TEXT : LOG_JSON;
-}
-
-enum log_format log_settings_access_format(const struct config_log *settings, int descriptor)
-{
-    if (settings->access == CONFIG_LOG_ACCESS_ERRORS_ONLY) {
-        return log_settings_format(settings, descriptor);
-    }
-    return settings->access == CONFIG_LOG_ACCESS_TEXT ? LOG_TEXT : LOG_JSON;
+    static const enum log_format FORMATS[] = {
+        [CONFIG_LOG_FORMAT_AUTO] = LOG_AUTO,
+        [CONFIG_LOG_FORMAT_JSON] = LOG_JSON,
+        [CONFIG_LOG_FORMAT_TEXT] = LOG_TEXT,
+    };
+    return FORMATS[settings->format];
 }
 
 /* Pipes and terminals are opened anew. Files are not: two file offsets would overwrite each other's

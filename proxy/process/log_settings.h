@@ -13,9 +13,7 @@
 
 enum log_level log_settings_level(const struct config_log *settings);
 
-/* `auto` is text on a terminal and JSON elsewhere. */
-enum log_format log_settings_format(const struct config_log *settings, int descriptor);
-enum log_format log_settings_access_format(const struct config_log *settings, int descriptor);
+enum log_format log_settings_format(const struct config_log *settings);
 
 /* Opens the destination, close-on-exec: a file to append to (made with mode 0640), or standard
  * output or error. These are opened anew where the system allows, so that they can be non-blocking

@@ -191,8 +191,7 @@ static void take_plan(struct master *master)
     master->plan = reload->plan;
     reload->plan = NULL;
     master->foundation.config = master->plan->config;
-    log_retune(log_of(master), log_settings_level(log),
-               log_settings_format(log, master->foundation.log_descriptor));
+    log_retune(log_of(master), log_settings_level(log), log_settings_format(log));
     watch_files(master);
     watch_expiry(master);
     master->start->planner.free(master->start->planner.self, former);

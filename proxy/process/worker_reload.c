@@ -13,16 +13,15 @@ static bool open_access_log(struct worker *worker, const struct config_log *sett
     if (settings->access == CONFIG_LOG_ACCESS_OFF || worker->access_log != NULL) {
         return true;
     }
-    worker->access_log =
-        log_new(LOG_INFO, log_settings_access_format(settings, SPAWN_LOG), SPAWN_LOG, worker->role);
+    worker->access_log = log_new_beside(worker->log, LOG_INFO, log_settings_format(settings));
     return worker->access_log != NULL;
 }
 
 static bool open_logs(struct worker *worker, const struct config_log *settings)
 {
     if (worker->log == NULL) {
-        worker->log = log_new(log_settings_level(settings),
-                              log_settings_format(settings, SPAWN_LOG), SPAWN_LOG, worker->role);
+        worker->log = log_new(log_settings_level(settings), log_settings_format(settings),
+                              SPAWN_LOG, worker->role);
     }
     return worker->log != NULL && open_access_log(worker, settings);
 }
@@ -169,7 +168,10 @@ void worker_commit(struct worker *worker, const struct channel_message *message)
     }
     struct worker_generation *former = worker->present;
     const struct config_log *settings = &worker->next->handed.config->log;
-    log_retune(worker->log, log_settings_level(settings), log_settings_format(settings, SPAWN_LOG));
+    log_retune(worker->log, log_settings_level(settings), log_settings_format(settings));
+    if (worker->access_log != NULL) {
+        log_retune(worker->access_log, LOG_INFO, log_settings_format(settings));
+    }
     relay_commit(worker->relay);
     worker->present = worker->next;
     worker->next = NULL;

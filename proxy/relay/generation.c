@@ -8,15 +8,24 @@
 
 /* ---- birth ---- */
 
+static enum log_format access_format(const struct relay_start *start)
+{
+    const struct config_log *log = &start->config->log;
+    if (log->access != CONFIG_LOG_ACCESS_ERRORS_ONLY) {
+        return log->access == CONFIG_LOG_ACCESS_TEXT ? LOG_TEXT : LOG_JSON;
+    }
+    if (log->format == CONFIG_LOG_FORMAT_AUTO && start->access_log != NULL) {
+        return log_resolve(start->access_log, LOG_AUTO);
+    }
+    return log->format == CONFIG_LOG_FORMAT_TEXT ? LOG_TEXT : LOG_JSON;
+}
+
 static void set_access_log(struct relay_shared *shared, const struct relay_start *start)
 {
     const struct config_log *log = &start->config->log;
-    bool is_text =
-        log->access == CONFIG_LOG_ACCESS_TEXT ||
-        (log->access == CONFIG_LOG_ACCESS_ERRORS_ONLY && log->format == CONFIG_LOG_FORMAT_TEXT);
     shared->access_log = (struct access_log){
         .log = log->access == CONFIG_LOG_ACCESS_OFF ? NULL : start->access_log,
-        .format = is_text ? LOG_TEXT : LOG_JSON,
+        .format = access_format(start),
         .errors_only = log->access == CONFIG_LOG_ACCESS_ERRORS_ONLY,
     };
 }

@@ -223,6 +223,24 @@ def test_a_conn_in_plaintext_does_not_outlive_the_change_to_tls(reloading, backe
         assert new.send(GET).response().body == b"app"
 
 
+def test_logs_change_their_form_and_the_access_log_begins(reloading, backend):
+    log = "log: {access: off, format: auto, level: info, destination: stderr}\n"
+    running = reloading(CONFIG + log, app=backend(saying("app")).port)
+    with running.proxy.tls("web") as conn:
+        assert conn.send(get("/before")).response().status == 200
+        running.take(CONFIG + log.replace("access: off", "access: json"))
+        assert conn.send(get("/after")).response().status == 200
+        assert [e["path"] for e in running.proxy.wait_event("access")] == ["/after"]
+        running.take(CONFIG + log.replace("access: off", "access: errors_only")
+                     .replace("auto", "text"))
+        running.proxy.process.wait_for(lambda: re.search(r"reloaded.* generation=3",
+                                                         running.proxy.process.err), "text")
+        running.write(CONFIG + log)
+        assert running.reload().returncode == 0
+        assert running.status()["generation"] == 4
+    assert not running.proxy.events("child_lost")
+
+
 # ---- failures change nothing ------------------------------------------------------------------
 
 

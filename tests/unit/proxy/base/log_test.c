@@ -183,25 +183,59 @@ static void never_blocks_and_counts_what_it_drops(void **state)
     (void)close(ends.write);
 }
 
-static void goes_on_in_another_file(void **state)
+/* A terminal's two ends. */
+static struct pipe_end open_terminal(void)
+{
+    struct pipe_end ends = {.read = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)};
+    assert_true(ends.read >= 0);
+    assert_int_equal(grantpt(ends.read), 0);
+    assert_int_equal(unlockpt(ends.read), 0);
+    ends.write = open(ptsname(ends.read), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    assert_true(ends.write >= 0);
+    return ends;
+}
+
+static void looks_at_where_it_leads_once(void **state)
 {
     (void)state;
-    struct pipe_end first = open_pipe();
-    struct pipe_end second = open_pipe();
-    struct log *log = log_new(LOG_INFO, LOG_JSON, first.write, "master");
+    struct pipe_end terminal = open_terminal();
+    struct pipe_end ends = open_pipe();
+    struct log *log = log_new(LOG_INFO, LOG_AUTO, terminal.write, "worker 1");
+    assert_non_null(log);
+    assert_int_equal(dup2(ends.write, terminal.write), terminal.write);
+    struct log *beside = log_new_beside(log, LOG_INFO, LOG_AUTO);
+    assert_non_null(beside);
+    assert_int_equal(log_resolve(beside, LOG_AUTO), LOG_TEXT);
+    log_retune(log, LOG_INFO, LOG_JSON);
+    log_retune(log, LOG_INFO, LOG_AUTO);
     LOG_EVENT(log, LOG_INFO, "one", log_number("n", 1));
-    log_redirect(log, second.write);
-    LOG_EVENT(log, LOG_INFO, "two", log_number("n", 2));
+    log_free(log);
+    LOG_EVENT(beside, LOG_INFO, "two", log_number("n", 2));
+    log_free(beside);
+    char room[400] = {0};
+    assert_int_equal(drain(ends.read, room, sizeof(room)), 2);
+    assert_non_null(strstr(room, "\033["));
+    assert_null(strchr(room, '{'));
+    (void)close(ends.read);
+    (void)close(ends.write);
+    (void)close(terminal.read);
+    (void)close(terminal.write);
+}
+
+static void a_pipe_gets_json(void **state)
+{
+    (void)state;
+    struct pipe_end ends = open_pipe();
+    struct log *log = log_new(LOG_INFO, LOG_AUTO, ends.write, "master");
+    assert_int_equal(log_resolve(log, LOG_AUTO), LOG_JSON);
+    assert_int_equal(log_resolve(log, LOG_TEXT), LOG_TEXT);
+    LOG_EVENT(log, LOG_INFO, "one", log_number("n", 1));
     log_free(log);
     char room[400] = {0};
-    assert_int_equal(drain(first.read, room, sizeof(room)), 1);
-    assert_non_null(strstr(room, "\"one\""));
-    assert_int_equal(drain(second.read, room, sizeof(room)), 1);
-    assert_non_null(strstr(room, "\"two\""));
-    (void)close(first.read);
-    (void)close(first.write);
-    (void)close(second.read);
-    (void)close(second.write);
+    assert_int_equal(drain(ends.read, room, sizeof(room)), 1);
+    assert_int_equal(room[0], '{');
+    (void)close(ends.read);
+    (void)close(ends.write);
 }
 
 int main(void)
@@ -212,7 +246,8 @@ int main(void)
         cmocka_unit_test(cuts_lines_of_any_length_and_stays_well_formed),
         cmocka_unit_test(leaves_out_what_is_below_its_level),
         cmocka_unit_test(never_blocks_and_counts_what_it_drops),
-        cmocka_unit_test(goes_on_in_another_file),
+        cmocka_unit_test(looks_at_where_it_leads_once),
+        cmocka_unit_test(a_pipe_gets_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
