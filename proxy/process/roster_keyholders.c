@@ -128,6 +128,8 @@ void roster_connect_keys(struct roster *roster, struct child *worker)
                   log_text("child", worker->role), log_text("reason", strerror(errno)));
         return;
     }
+    (void)channel_refuse_descriptors(keyholder_end);
+    (void)channel_refuse_descriptors(worker_end);
     give_ends(roster, keyholder, worker, keyholder_end, worker_end);
     (void)close(keyholder_end);
     (void)close(worker_end);

@@ -171,8 +171,10 @@ static void ask(struct staples *staples, struct staple *staple)
     const char *url = certificate_facts(staple->certificate)->ocsp_url;
     struct crypto_error error = {"the request cannot be made"};
     int request = seal_request(staple, &error);
-    struct spawn_order order = {
-        .log = supplies->log_descriptor, .slots = -1, .account = &supplies->accounts->worker};
+    struct spawn_order order = {.log = supplies->log_descriptor,
+                                .slots = -1,
+                                .account = &supplies->accounts->worker,
+                                .sends_files = true};
     if (request < 0 || child_start(&staples->fetcher, &order) != STATUS_OK) {
         retry(staples, staple, error.text);
     } else {
