@@ -74,6 +74,10 @@ struct channel_message {
 /* A connected pair, both ends non-blocking and close-on-exec. */
 MUST_CHECK enum status channel_pair(int *master_end, int *child_end);
 
+/* From now on whoever sends descriptors to this end is refused. False: the kernel cannot (it is
+ * older than 6.16). */
+bool channel_refuse_descriptors(int descriptor);
+
 /* Sends one message; its descriptors stay the caller's. AGAIN: the other end does not read;
  * BROKEN: it is gone. */
 MUST_CHECK enum status channel_send(int descriptor, const struct channel_message *message);

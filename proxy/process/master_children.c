@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "proxy/process/reload.h"
+#include "proxy/process/roster_keyholders.h"
 #include "proxy/process/roster_reload.h"
 
 enum { SENTENCE_BYTES = 1200 };
@@ -20,15 +21,16 @@ static struct log *log_of(const struct master *master)
 
 static bool is_worker(const struct master *master, const struct child *child)
 {
-    return child != &master->roster.keyholder && !sidecars_own(master->sidecars, child);
+    return !roster_is_keyholder(&master->roster, child) && !sidecars_own(master->sidecars, child);
 }
 
-/* The keyholder's failures are about a certificate, whose place the operator needs. */
+/* A keyholder's failures are about a certificate, whose place the operator needs. */
 static void format_failure(const struct master *master, const struct child *child,
                            const struct channel_message *message, char *sentence)
 {
     const struct config *config = reload_config_of(master, child);
-    if (child != &master->roster.keyholder || message->number >= config->certificate_count) {
+    if (!roster_is_keyholder(&master->roster, child) ||
+        message->number >= config->certificate_count) {
         (void)snprintf(sentence, SENTENCE_BYTES, "%.*s", SLICE_FORMAT(message->payload));
         return;
     }

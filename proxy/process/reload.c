@@ -256,8 +256,8 @@ static enum plan_status plan(struct master *master, const struct bundle *yaml)
     const struct planner *planner = &master->start->planner;
     enum plan_status status = planner->make(planner->self, yaml, reload->complaints, &reload->plan);
     if (status == PLAN_FINE &&
-        reload_limits_tell(master->plan->config, reload->plan->config, master->roster.has_keyholder,
-                           reload->complaints) > 0) {
+        reload_limits_tell(master->plan->config, reload->plan->config,
+                           master->roster.keyholder_count, reload->complaints) > 0) {
         return PLAN_BAD_INPUT;
     }
     return status;
@@ -317,7 +317,7 @@ static void begin_children(struct master *master)
     reload->step = RELOAD_KEYS;
     deadline_arm(&reload->deadline, master->foundation.loop, ANSWERS_MS, on_late, master);
     if (!roster_prepare_keys(&master->roster, reload->next)) {
-        fail_with(master, "the keyholder is being started again; try again");
+        fail_with(master, "a keyholder is being started again; try again");
         return;
     }
     advance(master);
