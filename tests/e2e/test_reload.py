@@ -16,6 +16,7 @@ import ssl
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import PATIENCE, Conn, fill, free_port, server_settings, wait_until
@@ -318,6 +319,33 @@ def test_a_worker_that_dies_while_it_prepares_fails_the_reload(reloading, backen
     assert running.reload().returncode == 0
     with running.proxy.tls("web") as conn:
         assert conn.send(GET).response().body == b"app"
+
+
+def test_what_a_slow_worker_says_of_an_attempt_that_failed_is_about_nothing(reloading, backend):
+    """Its answer to the first one comes while the second one is under way, which it must refuse."""
+    text = CONFIG.replace("workers: 2", "workers: 1\nsandbox: exact")
+    running = reloading(text, app=backend(saying("app")).port)
+    worker, keyholder = (children(running.proxy.pid)[role] for role in ("worker 1", "keyholder"))
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor() as asking:
+            first = asking.submit(running.reload)
+            time.sleep(0.5)  # it is at the worker by now; a slower one would only show less
+            os.kill(keyholder, signal.SIGKILL)
+            assert "keyholder ended" in first.result(PATIENCE).stderr
+            wait_until(lambda: any(p["role"] == "keyholder" and p["restarts"] == 1 and p["ready"]
+                                   for p in running.status()["processes"]), "a new keyholder")
+            running.write(text, app=free_port())  # more than the sandbox allows
+            second = asking.submit(running.reload)
+            time.sleep(0.5)  # likewise
+            os.kill(worker, signal.SIGCONT)
+            assert "sandbox: exact" in second.result(PATIENCE).stderr
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    assert running.status()["generation"] == 1
+    running.write(text)
+    assert running.reload().returncode == 0
+    assert running.status()["generation"] > 3  # no number is used twice
 
 
 # ---- children that are started again ----------------------------------------------------------
