@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "proxy/process/generation_number.h"
 #include "proxy/process/reload.h"
 #include "proxy/process/roster_keyholders.h"
 #include "proxy/process/roster_reload.h"
@@ -28,13 +29,14 @@ static bool is_worker(const struct master *master, const struct child *child)
 static void format_failure(const struct master *master, const struct child *child,
                            const struct channel_message *message, char *sentence)
 {
-    const struct config *config = reload_config_of(master, child);
-    if (!roster_is_keyholder(&master->roster, child) ||
-        message->number >= config->certificate_count) {
+    const struct config *config = reload_config_of(master, message->number);
+    uint32_t index = generation_failed_certificate(message->number);
+    if (!roster_is_keyholder(&master->roster, child) || index == GENERATION_NO_CERTIFICATE ||
+        index >= config->certificate_count) {
         (void)snprintf(sentence, SENTENCE_BYTES, "%.*s", SLICE_FORMAT(message->payload));
         return;
     }
-    const struct config_certificate *certificate = &config->certificates[message->number];
+    const struct config_certificate *certificate = &config->certificates[index];
     const struct place *place = &certificate->key.place;
     (void)snprintf(sentence, SENTENCE_BYTES, "%s:%u:%u: certificate %s: %.*s",
                    place->file == NULL ? config->file : place->file, place->line, place->column,
@@ -52,7 +54,7 @@ static void on_failed(struct master *master, const struct child *child,
         master_fail_start(master, sentence);
         return;
     }
-    reload_on_failed(master, child, sentence);
+    reload_on_failed(master, message->number, sentence);
 }
 
 /* Once, not for each child: they all run on the same kernel. */

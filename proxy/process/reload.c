@@ -292,8 +292,7 @@ static enum plan_status gather(struct master *master, struct snapshot *snapshot)
     const struct config *config = reload->plan->config;
     struct process_error error = {"out of memory"};
     enum status status = STATUS_NOMEM;
-    reload->next =
-        live_generation_new(roster->present->number + 1, snapshot, config, roster->worker_count);
+    reload->next = live_generation_new(++reload->number, snapshot, config, roster->worker_count);
     if (reload->next != NULL) {
         status = listen_sockets_open(&reload->sockets, config, roster->worker_count,
                                      master->foundation.sockets, &error);
@@ -392,9 +391,16 @@ static bool is_asked(const struct master *master, const struct child *child)
     return reload->step != RELOAD_IDLE && child->asked == reload->next->number;
 }
 
-void reload_on_failed(struct master *master, const struct child *child, const char *sentence)
+/* Not of one that was given up before. */
+static bool is_about_next(const struct master *master, uint32_t failure)
 {
-    if (is_asked(master, child)) {
+    const struct reload *reload = &master->reload;
+    return reload->step != RELOAD_IDLE && generation_has_failed(reload->next->number, failure);
+}
+
+void reload_on_failed(struct master *master, uint32_t failure, const char *sentence)
+{
+    if (is_about_next(master, failure)) {
         fail_with(master, sentence);
     }
 }
@@ -409,15 +415,16 @@ void reload_on_lost(struct master *master, const struct child *child)
     }
 }
 
-const struct config *reload_config_of(const struct master *master, const struct child *child)
+const struct config *reload_config_of(const struct master *master, uint32_t failure)
 {
-    return is_asked(master, child) ? master->reload.plan->config : master->plan->config;
+    return is_about_next(master, failure) ? master->reload.plan->config : master->plan->config;
 }
 
 /* ---- life ---- */
 
 void reload_open(struct master *master)
 {
+    master->reload.number = master->roster.present->number;
     master->reload.begun_s =
         (int64_t)time(NULL) -
         (int64_t)((clock_monotonic_us() - master->start->begun_us) / 1000000U) - 1;
