@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "crypto/agreement_provider.h"
 #include "crypto/cert_store.h"
 #include "crypto/error.h"
 #include "crypto/identity.h"
@@ -328,7 +329,7 @@ struct tls_server *tls_server_new(const struct tls_server_settings *settings,
                                   struct crypto_error *error)
 {
     struct tls_server *server = calloc(1, sizeof(*server));
-    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    SSL_CTX *ctx = SSL_CTX_new_ex(NULL, AGREEMENT_PROPERTIES, TLS_server_method());
     if (server == NULL || ctx == NULL || SSL_CTX_set_ex_data(ctx, ex_index(), server) != 1) {
         free(server);
         SSL_CTX_free(ctx);

@@ -30,6 +30,14 @@ static void print_uptime(long long seconds)
     }
 }
 
+/* How it computes what could go in batches. */
+static void print_batches(const json_t *process, const char *what)
+{
+    if (json_is_string(json_object_get(process, what))) {
+        (void)printf("   %s: %s", what, answer_text(process, what));
+    }
+}
+
 static void print_process(const json_t *process)
 {
     bool is_ready = json_is_true(json_object_get(process, "ready"));
@@ -43,9 +51,8 @@ static void print_process(const json_t *process)
         (void)printf("   conns %lld  exchanges %lld  tunnels %lld", answer_number(process, "conns"),
                      answer_number(process, "exchanges"), answer_number(process, "tunnels"));
     }
-    if (json_is_string(json_object_get(process, "signing"))) {
-        (void)printf("   signing: %s", answer_text(process, "signing"));
-    }
+    print_batches(process, "signing");
+    print_batches(process, "agreements");
     (void)printf("\n");
 }
 

@@ -16,7 +16,8 @@ static struct status_child child_facts(const struct child *child, const struct c
                                  .pid = child->pid,
                                  .is_ready = child->state == CHILD_READY,
                                  .restarts = child->restarts,
-                                 .counters = counters};
+                                 .counters = counters,
+                                 .batch_lanes = child->batch_lanes};
     _Static_assert(sizeof(facts.sandbox) >= SANDBOX_TEXT_BYTES, "room for any description");
     sandbox_describe(child->sandbox, facts.sandbox);
     return facts;
@@ -28,11 +29,11 @@ static size_t gather_children(const struct roster *roster, const struct sidecars
     size_t count = 0;
     if (roster->has_keyholder) {
         children[count] = child_facts(&roster->keyholder, NULL);
-        children[count].is_signing = true;
-        children[count++].batch_lanes = roster->keyholder.batch_lanes;
+        children[count++].batched = "signing";
     }
     for (size_t i = 0; i < roster->worker_count; i++) {
-        children[count++] = child_facts(&roster->workers[i], slots_at(roster->supplies.slots, i));
+        children[count] = child_facts(&roster->workers[i], slots_at(roster->supplies.slots, i));
+        children[count++].batched = "agreements";
     }
     for (size_t i = 0; i < sidecars_count(sidecars); i++) {
         children[count++] = child_facts(sidecars_at(sidecars, i).child, NULL);

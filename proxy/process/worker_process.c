@@ -25,6 +25,7 @@
 #include "proxy/base/clock.h"
 #include "proxy/net/timer.h"
 #include "proxy/process/channel.h"
+#include "proxy/process/child.h"
 #include "proxy/process/log_settings.h"
 #include "proxy/process/memory_file.h"
 #include "proxy/process/memory_trim.h"
@@ -107,7 +108,8 @@ static void enter_sandbox(struct worker *worker)
 {
     struct channel_message ready = {.kind = CHANNEL_READY};
     sandbox_plan_worker(&worker->plan, worker->present->handed.config);
-    ready.number = sandbox_to_number(sandbox_enter(&worker->plan));
+    uint32_t lanes = worker->keys == NULL ? 0 : worker_keys_agreement_lanes(worker->keys);
+    ready.number = sandbox_to_number(sandbox_enter(&worker->plan)) | lanes << CHILD_LANES_SHIFT;
     if (channel_send(SPAWN_CHANNEL, &ready) != STATUS_OK) {
         loop_stop(worker->loop);
     }

@@ -144,31 +144,32 @@ static void what_ends_soon_is_listed_and_the_rest_is_not(void **state)
     json_decref(json);
 }
 
-static void the_keyholder_tells_how_it_signs(void **state)
+static void processes_tell_what_they_compute_in_batches(void **state)
 {
     (void)state;
     static const struct {
-        bool is_signing;
+        const char *batched;
         bool is_ready;
         uint32_t batch_lanes;
         const char *expected; /* NULL: no word of it */
     } rows[] = {
-        {true, true, 0, "\"signing\":\"openssl\""},
-        {true, true, 8, "\"signing\":\"batches of 8 (libcrypto-mb)\""},
-        {true, false, 8, "\"signing\":null"},
-        {false, true, 8, NULL},
+        {"signing", true, 0, "\"signing\":\"openssl\""},
+        {"signing", true, 8, "\"signing\":\"batches of 8 (libcrypto-mb)\""},
+        {"signing", false, 8, "\"signing\":null"},
+        {"agreements", true, 8, "\"agreements\":\"batches of 8 (libcrypto-mb)\""},
+        {NULL, true, 8, NULL},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const struct status_child child = {.role = "any",
                                            .is_ready = rows[i].is_ready,
-                                           .is_signing = rows[i].is_signing,
+                                           .batched = rows[i].batched,
                                            .batch_lanes = rows[i].batch_lanes};
         struct instance_status status = plain();
         status.children = &child;
         status.child_count = 1;
         char *text = instance_status_to_json(&status);
         assert_non_null(text);
-        const char *found = strstr(text, rows[i].expected != NULL ? rows[i].expected : "signing");
+        const char *found = strstr(text, rows[i].expected != NULL ? rows[i].expected : "batches");
         assert_int_equal(found != NULL, rows[i].expected != NULL);
         free(text);
     }
@@ -192,7 +193,7 @@ int main(void)
         cmocka_unit_test(lists_hold_what_was_gathered),
         cmocka_unit_test(an_expired_certificate_is_a_state_where_the_policy_says_so),
         cmocka_unit_test(what_ends_soon_is_listed_and_the_rest_is_not),
-        cmocka_unit_test(the_keyholder_tells_how_it_signs),
+        cmocka_unit_test(processes_tell_what_they_compute_in_batches),
         cmocka_unit_test(text_that_is_no_utf8_fails_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
