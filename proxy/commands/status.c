@@ -61,8 +61,12 @@ static const char *plural(long long count)
     return count == 1 ? "" : "s";
 }
 
+/* Of an instance that holds the place of another one there is none. */
 static void print_policy(const json_t *status)
 {
+    if (json_object_get(status, "config") == NULL) {
+        return;
+    }
     long long hops = answer_number(status, "hops");
     long long violations = answer_number(status, "violations");
     const char *config = answer_text(status, "config");
@@ -136,6 +140,24 @@ static void print_gossip(const json_t *clusters)
     }
 }
 
+static void print_upgrade(const json_t *upgrade)
+{
+    const char *state = answer_text(upgrade, "state");
+    long long former = answer_number(upgrade, "former_processes");
+    if (strcmp(state, "none") == 0) {
+        return;
+    }
+    (void)printf("last upgrade: %s", state);
+    if (json_is_string(json_object_get(upgrade, "since"))) {
+        (void)printf(" on %s", answer_text(upgrade, "since"));
+    }
+    if (former > 0) {
+        (void)printf(", %lld former process%s still there", former, former == 1 ? "" : "es");
+    }
+    const char *reason = answer_text(upgrade, "reason");
+    (void)printf("%s%s\n", reason[0] == '\0' ? "" : ": ", reason);
+}
+
 static void print_status(const json_t *status)
 {
     size_t i = 0;
@@ -145,6 +167,7 @@ static void print_status(const json_t *status)
     print_uptime(answer_number(status, "uptime_seconds"));
     (void)printf("\n");
     print_policy(status);
+    print_upgrade(json_object_get(status, "upgrade"));
     (void)printf("processes\n");
     json_array_foreach(json_object_get(status, "processes"), i, row)
     {

@@ -39,7 +39,7 @@ enum {
     X(KEYS,        MASTER, 1, 1,                       0, 0)    /* to a worker: its end to the keyholder */ \
     X(WORKER,      MASTER, 1, 1,                       0, CHANNEL_PAYLOAD_MAX) /* to the keyholder: a worker's end; payload: u32 key ids */ \
     X(START,       MASTER, 0, 0,                       0, 0)    /* all was sent: open, and say READY */ \
-    X(DRAIN,       MASTER, 0, 0,                       0, 0)    /* accept no more, end, say DRAINED */ \
+    X(DRAIN,       MASTER, 0, 0,                       0, 0)    /* accept no more, end, say DRAINED; number 1: others accept, so idle conns have time */ \
     X(STAPLE,      MASTER, 1, 1,                       0, 0)    /* sealed OCSP response; number: id of the certificate's key */ \
     X(LOG,         MASTER, 1, 1,                       0, 0)    /* the log file, opened again */ \
     X(ASK,         MASTER, 1, 1,                       0, 2048) /* to a fetcher: sealed OCSP request; payload: URL */ \

@@ -71,7 +71,8 @@ enum status foundation_reopen_log(struct foundation *foundation, struct process_
 /* ---- all ---- */
 
 enum status foundation_open(struct foundation *foundation, const struct config *config,
-                            const struct bundle *overlay, struct process_error *error)
+                            const struct bundle *overlay, const struct snapshot *former,
+                            struct process_error *error)
 {
     *foundation = (struct foundation){.config = config,
                                       .log_descriptor = -1,
@@ -89,7 +90,7 @@ enum status foundation_open(struct foundation *foundation, const struct config *
         status = accounts_choose(&foundation->accounts, config->user, error);
     }
     if (status == STATUS_OK) {
-        status = snapshot_open(&foundation->snapshot, config, overlay, NULL, error);
+        status = snapshot_open(&foundation->snapshot, config, overlay, former, error);
     }
     return status;
 }
@@ -102,10 +103,11 @@ static bool open_spent_tickets(struct foundation *foundation)
     return foundation->spent != NULL;
 }
 
-enum status foundation_listen(struct foundation *foundation, struct process_error *error)
+enum status foundation_listen(struct foundation *foundation, const struct listen_sockets *former,
+                              struct process_error *error)
 {
     enum status status = listen_sockets_open(&foundation->sockets, foundation->config,
-                                             foundation->worker_count, NULL, error);
+                                             foundation->worker_count, former, error);
     if (status != STATUS_OK) {
         return status;
     }

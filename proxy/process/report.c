@@ -70,6 +70,14 @@ static struct gossip_facts *gather_gossip(const struct sidecars *sidecars)
 
 /* ---- status ---- */
 
+struct status_upgrade report_upgrade(const struct upgrade *upgrade, size_t former_processes)
+{
+    return (struct status_upgrade){.state = upgrade_state_name(upgrade),
+                                   .reason = upgrade->reason,
+                                   .since = upgrade->outcome_s,
+                                   .former_processes = former_processes};
+}
+
 /* What a status points at. */
 struct gathered {
     struct status_child *children;
@@ -111,6 +119,8 @@ static struct instance_status status_now(const struct report_subject *subject,
         .uptime_s = (clock_monotonic_us() - subject->begun_us) / 1000000U,
         .is_ready = roster_is_ready(subject->roster) && sidecars_are_ready(subject->sidecars),
         .is_draining = subject->is_draining,
+        .is_succeeding = former_crew_serves(subject->crew),
+        .upgrade = report_upgrade(subject->upgrade, former_crew_count(subject->crew)),
         .is_expired = is_expired(plan),
         .generation = subject->roster->present->number,
         .generation_since = subject->generation_since,

@@ -9,10 +9,12 @@
 
 #include <stdbool.h>
 
+#include "proxy/process/former_crew.h"
 #include "proxy/process/plan.h"
 #include "proxy/process/roster.h"
 #include "proxy/process/sidecars.h"
 #include "proxy/process/staples.h"
+#include "proxy/process/upgrade.h"
 
 /* All borrowed for a call. */
 struct report_subject {
@@ -27,7 +29,12 @@ struct report_subject {
     uint64_t reloads_done;
     uint64_t reloads_failed;
     bool is_draining;
+    const struct upgrade *upgrade;
+    const struct former_crew *crew; /* NULL: there is none */
 };
+
+/* How the last upgrade went, or where it is. */
+struct status_upgrade report_upgrade(const struct upgrade *upgrade, size_t former_processes);
 
 /* A line of JSON each, malloc'ed; NULL: out of memory. The posture is judged anew, with the keys
  * and on the day of now. */

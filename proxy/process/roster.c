@@ -153,12 +153,14 @@ void roster_send_bundle(struct child *child, const struct live_generation *gener
 
 void roster_send_listeners(struct child *worker, const struct listen_sockets *sockets)
 {
-    const int *descriptors = listen_sockets_of_worker(sockets, worker->index);
     size_t count = listen_sockets_count(sockets);
-    for (size_t i = 0; i < count;) {
+    size_t all = count * listen_sockets_rounds(sockets, worker->index);
+    for (size_t i = 0; i < all;) {
         struct channel_message message = {.kind = CHANNEL_LISTENERS};
-        while (i < count && message.descriptor_count < CHANNEL_DESCRIPTORS_MAX) {
-            message.descriptors[message.descriptor_count++] = descriptors[i++];
+        while (i < all && message.descriptor_count < CHANNEL_DESCRIPTORS_MAX) {
+            message.descriptors[message.descriptor_count++] =
+                listen_sockets_of_worker(sockets, worker->index, i / count, i % count);
+            i++;
         }
         (void)child_send(worker, &message);
     }
@@ -272,6 +274,17 @@ void roster_end_keyholder(struct roster *roster)
 }
 
 /* ---- looking ---- */
+
+void roster_each_child(const struct roster *roster,
+                       void (*run)(void *self, const struct child *child), void *self)
+{
+    if (roster->has_keyholder) {
+        run(self, &roster->keyholder);
+    }
+    for (size_t i = 0; i < roster->worker_count; i++) {
+        run(self, &roster->workers[i]);
+    }
+}
 
 struct child *roster_find(struct roster *roster, pid_t pid)
 {

@@ -82,6 +82,10 @@ void roster_kill_workers(struct roster *roster);
 /* Closes the keyholder's channel, and waits a moment for its end. */
 void roster_end_keyholder(struct roster *roster);
 
+/* Calls for the keyholder and each worker, whether they are there or not. */
+void roster_each_child(const struct roster *roster,
+                       void (*run)(void *self, const struct child *child), void *self);
+
 /* NULL: not one of ours. */
 struct child *roster_find(struct roster *roster, pid_t pid);
 bool roster_is_ready(const struct roster *roster);

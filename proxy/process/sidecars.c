@@ -395,5 +395,15 @@ struct sidecar_facts sidecars_at(const struct sidecars *sidecars, size_t index)
                                   .child = &place->child,
                                   .pages = place->pages,
                                   .ring = &place->ring,
-                                  .refusal = place->refusal};
+                                  .refusal = place->refusal,
+                                  .has_rules = place->has_rules};
+}
+
+void sidecars_leave_rules(struct sidecars *sidecars, const char *name)
+{
+    for (size_t i = 0; sidecars != NULL && i < sidecars->count; i++) {
+        if (strcmp(sidecars->at[i]->settings->name, name) == 0) {
+            sidecars->at[i]->has_rules = false;
+        }
+    }
 }

@@ -138,13 +138,13 @@ static void on_drained(void *self)
     loop_stop(worker->loop);
 }
 
-static void drain(struct worker *worker)
+static void drain(struct worker *worker, const struct channel_message *message)
 {
     if (worker->relay == NULL) {
         on_drained(worker);
         return;
     }
-    relay_drain(worker->relay, on_drained, worker);
+    (message->number == 1 ? relay_wind_down : relay_drain)(worker->relay, on_drained, worker);
     worker_generation_close_listeners(worker->present);
 }
 
@@ -194,7 +194,7 @@ static void act(struct worker *worker, const struct channel_message *message)
         start(worker);
         break;
     case CHANNEL_DRAIN:
-        drain(worker);
+        drain(worker, message);
         break;
     case CHANNEL_STAPLE:
         take_staple(worker, message);
