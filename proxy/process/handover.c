@@ -13,7 +13,7 @@ enum { ITEMS_MAX = 65536, DESCRIPTOR_MAX = 1 << 24 };
 
 void handover_init(struct handover *handover)
 {
-    *handover = (struct handover){.log = -1, .admin = -1, .tickets = -1};
+    *handover = (struct handover){.log = -1, .admin = -1, .tickets = -1, .spent = -1};
 }
 
 void handover_fini(struct handover *handover)
@@ -93,7 +93,7 @@ struct config_address handover_asked(const struct handover_socket *socket)
 void handover_each_descriptor(const struct handover *handover,
                               void (*run)(void *self, int descriptor), void *self)
 {
-    const int single[] = {handover->log, handover->admin, handover->tickets};
+    const int single[] = {handover->log, handover->admin, handover->tickets, handover->spent};
     for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++) {
         if (single[i] >= 0) {
             run(self, single[i]);
@@ -165,6 +165,9 @@ void handover_write(const struct handover *handover, FILE *out)
     }
     if (handover->tickets >= 0) {
         (void)fprintf(out, "tickets %d\n", handover->tickets);
+    }
+    if (handover->spent >= 0) {
+        (void)fprintf(out, "spent %d\n", handover->spent);
     }
     write_items(handover, out);
     (void)fprintf(out, "end\n");
@@ -295,6 +298,11 @@ static bool read_tickets(struct handover *handover, slice rest)
     return handover->tickets < 0 && take_descriptor(&rest, &handover->tickets) && rest.len == 0;
 }
 
+static bool read_spent(struct handover *handover, slice rest)
+{
+    return handover->spent < 0 && take_descriptor(&rest, &handover->spent) && rest.len == 0;
+}
+
 static bool read_socket(struct handover *handover, slice rest)
 {
     struct handover_socket socket = {.descriptor = -1};
@@ -373,7 +381,7 @@ static bool read_line(struct handover *handover, slice line)
         {"pid", read_pid},         {"begun", read_begun},   {"crew", read_crew},
         {"drain", read_drain},     {"log", read_log},       {"admin", read_admin},
         {"tickets", read_tickets}, {"socket", read_socket}, {"child", read_child},
-        {"rules", read_rules},
+        {"rules", read_rules},     {"spent", read_spent},
     };
     slice word = take_word(&line);
     for (size_t i = 0; i < sizeof(LINES) / sizeof(LINES[0]); i++) {

@@ -10,6 +10,7 @@
  *     log 5 2 0                                 descriptor, level, format
  *     admin 7 /run/sallyport/admin.sock
  *     tickets 9                                 the random secret of the tickets, sealed
+ *     spent 10                                  the list of spent tickets
  *     socket 11 0 4:00000000:8443 0.0.0.0:8443  descriptor, row, as asked for, as bound
  *     child 14 4712 1 0 worker 1                channel, pid, crew, when it must be gone, role
  *     rules 7947 7946,8301 nodes                own port, ports, name of a cluster
@@ -77,6 +78,7 @@ struct handover {
     int admin; /* -1: none */
     char admin_path[HANDOVER_PATH_BYTES];
     int tickets; /* -1: none */
+    int spent;   /* -1: none */
     struct handover_socket *sockets;
     size_t socket_count;
     struct handover_child *children;

@@ -242,7 +242,8 @@ static enum status open_signals(struct master *master)
 
 static enum status open_sockets(struct master *master)
 {
-    return foundation_listen(&master->foundation, master->inherited, master->error);
+    return foundation_listen(&master->foundation, master->inherited, master_former_spent(master),
+                             master->error);
 }
 
 static enum status open_children(struct master *master)

@@ -16,6 +16,7 @@ static const char TEXT[] = "sallyport-handover 1\n"
                            "log 5 2 0\n"
                            "admin 7 /run/sally port/admin.sock\n"
                            "tickets 9\n"
+                           "spent 10\n"
                            "socket 11 0 4:7f000001:8443 127.0.0.1:8443\n"
                            "socket 12 1 4:7f000001:8443 127.0.0.1:8443\n"
                            "socket 13 0 6:00000000000000000000000000000000:0 [::]:41234\n"
@@ -94,6 +95,8 @@ static void what_is_wrong_is_refused(void **state)
         "rules 70000 7946 nodes",
         "admin 8 /second",
         "tickets 10",
+        "spent 11",
+        "spent -1",
         "log 6 2 0",
         "pid 0",
         "pid 1 2",
@@ -134,7 +137,7 @@ static void tells_each_descriptor_once(void **state)
     int sum = 0;
     assert_int_equal(handover_parse(&handover, slice_of(TEXT)), STATUS_OK);
     handover_each_descriptor(&handover, count_descriptor, &sum);
-    assert_int_equal(sum, 5 + 7 + 9 + 11 + 12 + 13 + 14 + 15);
+    assert_int_equal(sum, 5 + 7 + 9 + 10 + 11 + 12 + 13 + 14 + 15);
     handover_fini(&handover);
 }
 
