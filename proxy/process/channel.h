@@ -39,7 +39,7 @@ enum {
     X(KEYS,        MASTER, 1, 1,                       0, 0)    /* to a worker: its end to the keyholder */ \
     X(WORKER,      MASTER, 1, 1,                       0, CHANNEL_PAYLOAD_MAX) /* to the keyholder: a worker's end; payload: u32 key ids */ \
     X(START,       MASTER, 0, 0,                       0, 0)    /* all was sent: open, and say READY */ \
-    X(DRAIN,       MASTER, 0, 0,                       0, 0)    /* accept no more, end, say DRAINED */ \
+    X(DRAIN,       MASTER, 0, 0,                       0, 0)    /* accept no more, end, say DRAINED; number 1: others accept, so idle conns have time */ \
     X(STAPLE,      MASTER, 1, 1,                       0, 0)    /* sealed OCSP response; number: id of the certificate's key */ \
     X(LOG,         MASTER, 1, 1,                       0, 0)    /* the log file, opened again */ \
     X(ASK,         MASTER, 1, 1,                       0, 2048) /* to a fetcher: sealed OCSP request; payload: URL */ \
@@ -73,6 +73,10 @@ struct channel_message {
 
 /* A connected pair, both ends non-blocking and close-on-exec. */
 MUST_CHECK enum status channel_pair(int *master_end, int *child_end);
+
+/* From now on whoever sends descriptors to this end is refused. False: the kernel cannot (it is
+ * older than 6.16). */
+bool channel_refuse_descriptors(int descriptor);
 
 /* Sends one message; its descriptors stay the caller's. AGAIN: the other end does not read;
  * BROKEN: it is gone. */

@@ -14,6 +14,7 @@
 #include "config/address.h"
 #include "proxy/admin/local_socket.h"
 #include "proxy/net/stream.h"
+#include "proxy/process/handover.h"
 
 /* Open to every local user, as a loopback address is: who connects is mostly another user than ours
  * (0660 would shut out a front proxy that is not in our group). The folder's mode limits it. */
@@ -33,9 +34,10 @@ struct listen_address {
 struct listen_sockets {
     size_t count;
     size_t workers;
+    size_t rows; /* workers, or more */
     uint64_t dead_peer_ms;
     struct listen_address *addresses; /* count */
-    int *descriptors;                 /* workers × count; -1: none */
+    int *descriptors;                 /* rows × count; -1: none */
 };
 
 /* An address of either family as the socket calls want it. */
@@ -145,9 +147,9 @@ static void format_address(const struct bind_address *address, char *text, size_
     (void)snprintf(text, size, "[%s]:%u", ip, (unsigned)ntohs(address->ip6.sin6_port));
 }
 
-static int *slot_of(struct listen_sockets *sockets, size_t worker, size_t index)
+static int *slot_of(const struct listen_sockets *sockets, size_t row, size_t index)
 {
-    return &sockets->descriptors[worker * sockets->count + index];
+    return &sockets->descriptors[row * sockets->count + index];
 }
 
 static bool has_port(const struct listen_sockets *sockets, uint16_t port)
@@ -159,6 +161,19 @@ static bool has_port(const struct listen_sockets *sockets, uint16_t port)
         }
     }
     return false;
+}
+
+static bool open_one(struct listen_sockets *sockets, size_t row, size_t index,
+                     const struct bind_address *to)
+{
+    int descriptor = open_bound(to, true);
+    if (descriptor < 0) {
+        return false;
+    }
+    *slot_of(sockets, row, index) = descriptor;
+    /* Conns inherit them when the kernel accepts, which it does before any worker runs. */
+    stream_set_tcp_options(descriptor, sockets->dead_peer_ms);
+    return listen(descriptor, SOMAXCONN) == 0;
 }
 
 /* Where we listen on the port already, at another address, the probe would find ourselves; and
@@ -173,14 +188,7 @@ static enum status open_tcp(struct listen_sockets *sockets, size_t index,
     }
     format_address(&to, sockets->addresses[index].text, sizeof(sockets->addresses[index].text));
     for (size_t worker = 0; worker < sockets->workers; worker++) {
-        int descriptor = open_bound(&to, true);
-        if (descriptor < 0) {
-            return STATUS_SYS;
-        }
-        *slot_of(sockets, worker, index) = descriptor;
-        /* Conns inherit them when the kernel accepts, which it does before any worker runs. */
-        stream_set_tcp_options(descriptor, sockets->dead_peer_ms);
-        if (listen(descriptor, SOMAXCONN) != 0) {
+        if (!open_one(sockets, worker, index, &to)) {
             return STATUS_SYS;
         }
     }
@@ -188,6 +196,14 @@ static enum status open_tcp(struct listen_sockets *sockets, size_t index,
 }
 
 /* All workers share one socket: there is no SO_REUSEPORT for paths. */
+static void share_path(struct listen_sockets *sockets, size_t index)
+{
+    bool is_path = sockets->addresses[index].asked.kind == CONFIG_ADDRESS_UNIX;
+    for (size_t worker = 1; is_path && worker < sockets->workers; worker++) {
+        *slot_of(sockets, worker, index) = *slot_of(sockets, 0, index);
+    }
+}
+
 static enum status open_unix(struct listen_sockets *sockets, size_t index,
                              const struct config_address *address)
 {
@@ -199,9 +215,7 @@ static enum status open_unix(struct listen_sockets *sockets, size_t index,
     (void)snprintf(named->text, sizeof(named->text), "unix:%s", address->path);
     named->unlink_path = named->text + strlen("unix:");
     *slot_of(sockets, 0, index) = descriptor;
-    for (size_t worker = 1; worker < sockets->workers; worker++) {
-        *slot_of(sockets, worker, index) = descriptor;
-    }
+    share_path(sockets, index);
     return STATUS_OK;
 }
 
@@ -248,7 +262,26 @@ static size_t find_former(const struct listen_sockets *former, const struct conf
 
 static size_t copies_of(const struct listen_sockets *sockets, size_t index)
 {
-    return sockets->addresses[index].asked.kind == CONFIG_ADDRESS_UNIX ? 1 : sockets->workers;
+    return sockets->addresses[index].asked.kind == CONFIG_ADDRESS_UNIX ? 1 : sockets->rows;
+}
+
+/* A worker that the former ones did not have: one more for the group; or, where the former one has
+ * no group (it came from elsewhere), one that two share. */
+static bool open_another(struct listen_sockets *sockets, size_t row, size_t index)
+{
+    struct bind_address to = {.len = sizeof(to.ip6)};
+    int first = *slot_of(sockets, 0, index);
+    if (getsockname(first, &to.any, &to.len) != 0) {
+        return false;
+    }
+    if (open_one(sockets, row, index, &to)) {
+        return true;
+    }
+    int *slot = slot_of(sockets, row, index);
+    if (*slot < 0) {
+        *slot = fcntl(first, F_DUPFD_CLOEXEC, 0);
+    }
+    return *slot >= 0;
 }
 
 static enum status share(struct listen_sockets *sockets, size_t index,
@@ -257,16 +290,19 @@ static enum status share(struct listen_sockets *sockets, size_t index,
     struct listen_address *named = &sockets->addresses[index];
     memcpy(named->text, former->addresses[other].text, sizeof(named->text));
     named->former = other;
-    size_t copies = copies_of(sockets, index);
-    for (size_t worker = 0; worker < sockets->workers; worker++) {
-        int *slot = slot_of(sockets, worker, index);
-        *slot = worker < copies
-                    ? fcntl(former->descriptors[worker * former->count + other], F_DUPFD_CLOEXEC, 0)
-                    : *slot_of(sockets, 0, index);
-        if (*slot < 0) {
+    for (size_t row = 0; row < copies_of(sockets, index); row++) {
+        int one = row < former->rows ? *slot_of(former, row, other) : -1;
+        int *slot = slot_of(sockets, row, index);
+        if (one >= 0) {
+            *slot = fcntl(one, F_DUPFD_CLOEXEC, 0);
+            if (*slot < 0) {
+                return STATUS_SYS;
+            }
+        } else if (row < sockets->workers && !open_another(sockets, row, index)) {
             return STATUS_SYS;
         }
     }
+    share_path(sockets, index);
     return STATUS_OK;
 }
 
@@ -332,7 +368,7 @@ static size_t count_addresses(const struct config *config)
     return count;
 }
 
-static struct listen_sockets *listen_sockets_new(size_t count, size_t workers)
+static struct listen_sockets *listen_sockets_new(size_t count, size_t workers, size_t rows)
 {
     struct listen_sockets *sockets = calloc(1, sizeof(*sockets));
     if (sockets == NULL) {
@@ -340,15 +376,16 @@ static struct listen_sockets *listen_sockets_new(size_t count, size_t workers)
     }
     sockets->count = count;
     sockets->workers = workers;
+    sockets->rows = rows > workers ? rows : workers;
     sockets->addresses = calloc(count + 1, sizeof(*sockets->addresses));
-    sockets->descriptors = calloc(count * workers + 1, sizeof(*sockets->descriptors));
+    sockets->descriptors = calloc(count * sockets->rows + 1, sizeof(*sockets->descriptors));
     if (sockets->addresses == NULL || sockets->descriptors == NULL) {
         free(sockets->addresses);
         free(sockets->descriptors);
         free(sockets);
         return NULL;
     }
-    for (size_t i = 0; i < count * workers; i++) {
+    for (size_t i = 0; i < count * sockets->rows; i++) {
         sockets->descriptors[i] = -1;
     }
     return sockets;
@@ -358,7 +395,8 @@ enum status listen_sockets_open(struct listen_sockets **out, const struct config
                                 size_t workers, const struct listen_sockets *former,
                                 struct process_error *error)
 {
-    struct listen_sockets *sockets = listen_sockets_new(count_addresses(config), workers);
+    struct listen_sockets *sockets =
+        listen_sockets_new(count_addresses(config), workers, former == NULL ? 0 : former->rows);
     if (sockets == NULL) {
         process_error_set(error, "out of memory");
         return STATUS_NOMEM;
@@ -375,19 +413,25 @@ enum status listen_sockets_open(struct listen_sockets **out, const struct config
 
 void listen_sockets_close(struct listen_sockets *sockets)
 {
+    for (size_t i = 0; sockets != NULL && i < sockets->count; i++) {
+        if (sockets->addresses[i].unlink_path != NULL) {
+            (void)unlink(sockets->addresses[i].unlink_path);
+        }
+    }
+    listen_sockets_leave(sockets);
+}
+
+void listen_sockets_leave(struct listen_sockets *sockets)
+{
     if (sockets == NULL) {
         return;
     }
     for (size_t i = 0; i < sockets->count; i++) {
-        size_t copies = copies_of(sockets, i);
-        for (size_t worker = 0; worker < copies; worker++) {
-            int descriptor = *slot_of(sockets, worker, i);
+        for (size_t row = 0; row < copies_of(sockets, i); row++) {
+            int descriptor = *slot_of(sockets, row, i);
             if (descriptor >= 0) {
                 (void)close(descriptor);
             }
-        }
-        if (sockets->addresses[i].unlink_path != NULL) {
-            (void)unlink(sockets->addresses[i].unlink_path);
         }
     }
     free(sockets->addresses);
@@ -409,8 +453,10 @@ void listen_sockets_succeed(struct listen_sockets *sockets, struct listen_socket
         }
         named->former = SIZE_MAX;
         bool is_tcp = named->asked.kind != CONFIG_ADDRESS_UNIX;
-        for (size_t worker = 0; is_tcp && worker < sockets->workers; worker++) {
-            stream_set_tcp_options(*slot_of(sockets, worker, i), sockets->dead_peer_ms);
+        for (size_t row = 0; is_tcp && row < sockets->rows; row++) {
+            if (*slot_of(sockets, row, i) >= 0) {
+                stream_set_tcp_options(*slot_of(sockets, row, i), sockets->dead_peer_ms);
+            }
         }
     }
     listen_sockets_close(former);
@@ -426,9 +472,17 @@ size_t listen_sockets_count(const struct listen_sockets *sockets)
     return sockets->count;
 }
 
-const int *listen_sockets_of_worker(const struct listen_sockets *sockets, size_t worker)
+size_t listen_sockets_rounds(const struct listen_sockets *sockets, size_t worker)
 {
-    return &sockets->descriptors[worker * sockets->count];
+    return (sockets->rows - worker + sockets->workers - 1) / sockets->workers;
+}
+
+int listen_sockets_of_worker(const struct listen_sockets *sockets, size_t worker, size_t round,
+                             size_t index)
+{
+    size_t row = worker + round * sockets->workers;
+    bool has_more = row < copies_of(sockets, index) && *slot_of(sockets, row, index) >= 0;
+    return *slot_of(sockets, has_more ? row : worker, index);
 }
 
 const char *listen_sockets_name(const struct listen_sockets *sockets, size_t index)
@@ -439,4 +493,83 @@ const char *listen_sockets_name(const struct listen_sockets *sockets, size_t ind
 const char *listen_sockets_address(const struct listen_sockets *sockets, size_t index)
 {
     return sockets->addresses[index].text;
+}
+
+/* ---- from one program to the next ---- */
+
+/* How many addresses there are, and how many sockets one has at most. */
+static void measure(const struct handover *handover, size_t *count, size_t *rows)
+{
+    for (size_t i = 0; i < handover->socket_count; i++) {
+        const struct handover_socket *socket = &handover->sockets[i];
+        *count += socket->row == 0 ? 1U : 0U;
+        *rows = socket->row + 1U > *rows ? socket->row + 1U : *rows;
+    }
+}
+
+static void name_inherited(struct listen_address *named, const struct handover_socket *socket)
+{
+    const struct config_address asked = handover_asked(socket);
+    keep_asked(named, &asked);
+    (void)snprintf(named->text, sizeof(named->text), "%s", socket->bound);
+    named->unlink_path = asked.kind == CONFIG_ADDRESS_UNIX ? named->text + strlen("unix:") : NULL;
+}
+
+/* All sockets of an address stand together, row 0 first. */
+static enum status take_inherited(struct listen_sockets *sockets, const struct handover *handover)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < handover->socket_count; i++) {
+        const struct handover_socket *socket = &handover->sockets[i];
+        const struct config_address asked = handover_asked(socket);
+        if (socket->row == 0) {
+            name_inherited(&sockets->addresses[count++], socket);
+        }
+        if (count == 0 || !address_is_same(&sockets->addresses[count - 1].asked, &asked) ||
+            *slot_of(sockets, socket->row, count - 1) >= 0) {
+            errno = EINVAL;
+            return STATUS_REFUSED;
+        }
+        int descriptor = fcntl(socket->descriptor, F_DUPFD_CLOEXEC, 0);
+        if (descriptor < 0) {
+            return STATUS_SYS;
+        }
+        *slot_of(sockets, socket->row, count - 1) = descriptor;
+    }
+    return STATUS_OK;
+}
+
+enum status listen_sockets_inherit(struct listen_sockets **out, const struct handover *handover,
+                                   struct process_error *error)
+{
+    size_t count = 0;
+    size_t rows = 0;
+    measure(handover, &count, &rows);
+    struct listen_sockets *sockets = listen_sockets_new(count, 0, rows);
+    enum status status = sockets == NULL ? STATUS_NOMEM : take_inherited(sockets, handover);
+    if (status != STATUS_OK) {
+        process_error_set(error, "the listening sockets cannot be taken over: %s",
+                          strerror(status == STATUS_NOMEM ? ENOMEM : errno));
+        listen_sockets_leave(sockets);
+        return status;
+    }
+    *out = sockets;
+    return STATUS_OK;
+}
+
+enum status listen_sockets_bequeath(const struct listen_sockets *sockets, struct handover *handover)
+{
+    for (size_t i = 0; i < sockets->count; i++) {
+        const struct listen_address *named = &sockets->addresses[i];
+        struct handover_socket socket = {.asked = named->asked};
+        (void)snprintf(socket.bound, sizeof(socket.bound), "%s", named->text);
+        for (size_t row = 0; row < copies_of(sockets, i); row++) {
+            socket.descriptor = *slot_of(sockets, row, i);
+            socket.row = (uint32_t)row;
+            if (socket.descriptor >= 0 && handover_add_socket(handover, &socket) != STATUS_OK) {
+                return STATUS_NOMEM;
+            }
+        }
+    }
+    return STATUS_OK;
 }

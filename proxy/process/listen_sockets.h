@@ -4,7 +4,12 @@
  * kernel spreads conns over them) and one shared by all workers for each unix path.
  *
  * Why it exists: the master opens them while it may (ports below 1024) and keeps them open, so
- * conns that wait in the queue of a dead worker are taken by its successor.
+ * conns that wait in the queue of a dead worker are taken by its successor, also when that is
+ * another program's (proxy/process/handover.h).
+ *
+ * A socket of such a group cannot be closed without the conns that wait in it, or are just being
+ * made. So when there are fewer workers after an upgrade, those that are more stay open, and each
+ * worker has several: its own (round 0), then every so manieth one.
  *
  * Addresses are counted in the order of the configuration: all of the first listener, then all of
  * the next. That is the order in which a worker gets its descriptors.
@@ -22,6 +27,7 @@
 #include "proxy/process/error.h"
 
 struct listen_sockets;
+struct handover;
 
 /* Addresses that `former` listens on already (NULL: none) are not opened anew but shared with it.
  * SYS: nothing stays open and `error` names the listener, its place and the reason. The config is
@@ -42,8 +48,24 @@ bool listen_sockets_is_new(const struct listen_sockets *sockets, size_t index);
 
 size_t listen_sockets_count(const struct listen_sockets *sockets);
 
-/* The descriptors of one worker, listen_sockets_count of them; borrowed. */
-const int *listen_sockets_of_worker(const struct listen_sockets *sockets, size_t worker);
+/* How often a worker gets one of each address, and which that is in one such round; borrowed. Where
+ * an address has no more, it is the worker's own again. */
+size_t listen_sockets_rounds(const struct listen_sockets *sockets, size_t worker);
+int listen_sockets_of_worker(const struct listen_sockets *sockets, size_t worker, size_t round,
+                             size_t index);
+
+/* Those that were handed over, which stay the handover's: for listen_sockets_open to share. Closing
+ * these removes unix paths, and closes copies alone. SYS or NOMEM, with a sentence. */
+MUST_CHECK enum status listen_sockets_inherit(struct listen_sockets **out,
+                                              const struct handover *handover,
+                                              struct process_error *error);
+
+/* What is open becomes part of the handover; it stays ours. NOMEM. */
+MUST_CHECK enum status listen_sockets_bequeath(const struct listen_sockets *sockets,
+                                               struct handover *handover);
+
+/* Closes what is open, and nothing else: it is another's now. */
+void listen_sockets_leave(struct listen_sockets *sockets);
 
 /* The name of the listener and the address really bound ("[::]:8443", "unix:/run/web.sock"). */
 const char *listen_sockets_name(const struct listen_sockets *sockets, size_t index);

@@ -469,3 +469,19 @@ struct bundle *snapshot_yaml(const struct snapshot *snapshot, const struct confi
     }
     return yaml;
 }
+
+/* ---- the ticket secret ---- */
+
+int snapshot_ticket_secret(const struct snapshot *snapshot)
+{
+    struct process_error error;
+    const struct config none = {0};
+    struct gathering gathering = {.config = &none, .for_keyholder = bundle_new(), .error = &error};
+    int file = -1;
+    if (gathering.for_keyholder != NULL && keep_ticket_secret(&gathering, snapshot) &&
+        gathering.status == STATUS_OK) {
+        file = seal(&gathering, "sallyport-tickets", gathering.for_keyholder);
+    }
+    snapshot_wipe_bundle(gathering.for_keyholder);
+    return file;
+}

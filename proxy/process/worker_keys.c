@@ -88,7 +88,7 @@ static void set_up_agreements(struct worker_keys *keys)
     }
 }
 
-struct worker_keys *worker_keys_new(struct loop *loop, struct log *log,
+struct worker_keys *worker_keys_new(struct loop *loop, struct log *log, struct spent_tickets *spent,
                                     void (*on_detached)(void *self), void *self,
                                     struct crypto_error *error)
 {
@@ -114,6 +114,7 @@ struct worker_keys *worker_keys_new(struct loop *loop, struct log *log,
         worker_keys_free(keys);
         return NULL;
     }
+    tickets_set_spent(keys->tickets, spent);
     set_up_agreements(keys);
     return keys;
 }

@@ -21,9 +21,9 @@
 
 struct worker_keys;
 
-/* Starts without a channel. `on_detached` is called when the channel has ended. NULL with a
- * sentence. Loop and log are borrowed. */
-struct worker_keys *worker_keys_new(struct loop *loop, struct log *log,
+/* Starts without a channel. `spent` is what tickets_spend asks; NULL: nothing. `on_detached` is
+ * called when the channel has ended. NULL with a sentence. Loop and log are borrowed. */
+struct worker_keys *worker_keys_new(struct loop *loop, struct log *log, struct spent_tickets *spent,
                                     void (*on_detached)(void *self), void *self,
                                     struct crypto_error *error);
 /* NULL is fine. */

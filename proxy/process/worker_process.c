@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "crypto/spent_tickets.h"
 #include "proxy/base/clock.h"
 #include "proxy/net/timer.h"
 #include "proxy/process/channel.h"
@@ -137,13 +138,13 @@ static void on_drained(void *self)
     loop_stop(worker->loop);
 }
 
-static void drain(struct worker *worker)
+static void drain(struct worker *worker, const struct channel_message *message)
 {
     if (worker->relay == NULL) {
         on_drained(worker);
         return;
     }
-    relay_drain(worker->relay, on_drained, worker);
+    (message->number == 1 ? relay_wind_down : relay_drain)(worker->relay, on_drained, worker);
     worker_generation_close_listeners(worker->present);
 }
 
@@ -193,7 +194,7 @@ static void act(struct worker *worker, const struct channel_message *message)
         start(worker);
         break;
     case CHANNEL_DRAIN:
-        drain(worker);
+        drain(worker, message);
         break;
     case CHANNEL_STAPLE:
         take_staple(worker, message);
@@ -249,8 +250,10 @@ static bool open_worker(struct worker *worker, size_t index)
     role_harden(worker->role);
     worker->counters = slots_attach(SPAWN_SLOTS, index - 1);
     (void)close(SPAWN_SLOTS);
+    worker->spent = spent_tickets_attach(SPAWN_SPENT);
+    (void)close(SPAWN_SPENT);
     worker->loop = loop_new();
-    if (worker->counters == NULL || worker->loop == NULL) {
+    if (worker->counters == NULL || worker->spent == NULL || worker->loop == NULL) {
         worker_tell_failure("the worker has no memory to start in");
         return false;
     }
@@ -269,6 +272,7 @@ static void close_worker(struct worker *worker)
     loop_free(worker->loop);
     log_free(worker->access_log);
     log_free(worker->log);
+    spent_tickets_detach(worker->spent);
     worker_generation_free(worker->next);
     worker_generation_free(worker->present);
     for (struct list_link *link = list_first(&worker->former); link != NULL;

@@ -42,7 +42,8 @@ static bool open_generation(struct worker *worker, struct worker_generation *gen
         return true;
     }
     struct crypto_error error = {{0}};
-    worker->keys = worker_keys_new(worker->loop, worker->log, worker_ask_for_keys, worker, &error);
+    worker->keys = worker_keys_new(worker->loop, worker->log, worker->spent, worker_ask_for_keys,
+                                   worker, &error);
     (void)snprintf(sentence, HANDED_CONFIG_SENTENCE_BYTES, "%s", error.text);
     return worker->keys != NULL;
 }
@@ -188,7 +189,16 @@ void worker_roll_back(struct worker *worker, const struct channel_message *messa
 
 /* ---- former generations ---- */
 
-/* Not at once: what was asked of the keyholder before is read there by now. */
+/* Handshakes whose clients have gone wait for their answers still, and should the keyholder die
+ * now, its successor is asked again. */
+static bool is_released(const struct worker *worker, const struct worker_generation *former)
+{
+    return former->is_gone &&
+           (worker->keys == NULL ||
+            !key_client_wants_keys(worker_keys_client(worker->keys),
+                                   generation_key_base(former->number), KEYHOLDER_KEYS_MAX));
+}
+
 void worker_tell_released(struct worker *worker)
 {
     struct list_link *link = worker->former.head.next;
@@ -196,7 +206,7 @@ void worker_tell_released(struct worker *worker)
         struct worker_generation *former = LIST_OBJECT(link, struct worker_generation, link);
         link = link->next;
         const struct channel_message message = {.kind = CHANNEL_RELEASED, .number = former->number};
-        if (former->is_gone && channel_send(SPAWN_CHANNEL, &message) == STATUS_OK) {
+        if (is_released(worker, former) && channel_send(SPAWN_CHANNEL, &message) == STATUS_OK) {
             worker_generation_free(former);
         }
     }

@@ -45,7 +45,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("SALLYPORT_BINARY", TOP / "build/asan/sallyport"))
 DEMO = pathlib.Path(
     os.environ.get("SALLYPORT_DEMO", TOP / "build/asan/deploy/demo/sallyport-demo"))
-PATIENCE = float(os.environ.get("SALLYPORT_TEST_PATIENCE", "20"))  # seconds, for any one wait
+PATIENCE = float(os.environ.get("SALLYPORT_TEST_PATIENCE", "40"))  # seconds, for any one wait
 
 SANITIZER_STATUS = 99
 SANITIZER_SIGNS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:",
@@ -199,6 +199,11 @@ def sanitizer_settings():
         "UBSAN_OPTIONS": f"print_stacktrace=1:exitcode={SANITIZER_STATUS}",
         "LSAN_OPTIONS": f"exitcode={SANITIZER_STATUS}",
     }
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: holds another program's real time against us (a"
+                            " failure detector, a tenth of a second), so nothing runs beside it")
 
 
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)
@@ -455,7 +460,8 @@ def binary():
 @pytest.fixture
 def sallyport(binary, start, authority, tmp_path):
     """sallyport(yaml, name=value, ...) → a running Sallyport. Options: _args (after the verb),
-    _env, _wait=False to get it before it listens, _before (words of a command that runs it)."""
+    _env, _wait=False to get it before it listens, _before (words of a command that runs it),
+    _binary (a copy of the program)."""
     return sallyport_starter(binary, start, authority, tmp_path)
 
 
@@ -469,7 +475,7 @@ def standing(request, binary, authority, tmp_path_factory):
 
 
 def sallyport_starter(binary, start, authority, folder):
-    def run(text, _args=(), _env=None, _wait=True, _before=(), **values):
+    def run(text, _args=(), _env=None, _wait=True, _before=(), _binary=binary, **values):
         chain, key = authority.local
         values = {"chain": chain, "key": key, "ca": authority.path, "folder": folder, **values}
         number = len(list(folder.glob("sallyport-*.yaml")))
@@ -477,7 +483,7 @@ def sallyport_starter(binary, start, authority, folder):
         text, ports = fill(text, folder, values, socket_name)
         path = folder / f"sallyport-{number}.yaml"
         path.write_text(text)
-        process = start("sallyport", [*_before, binary, "run", "-c", path, *_args], env=_env)
+        process = start("sallyport", [*_before, _binary, "run", "-c", path, *_args], env=_env)
         proxy = Sallyport(process, path, ports, authority)
         if _wait:
             process.wait_for(lambda: set(ports.values()) <= listening_ports(),

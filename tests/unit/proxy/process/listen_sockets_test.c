@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include "proxy/process/handover.h"
+
 static struct config_address loopback(uint16_t port)
 {
     return (struct config_address){.kind = CONFIG_ADDRESS_IP4,
@@ -47,12 +49,12 @@ static void opens_one_socket_a_worker_on_one_chosen_port(void **state)
     assert_int_equal(listen_sockets_open(&sockets, &config, 3, NULL, &error), STATUS_OK);
     assert_int_equal(listen_sockets_count(sockets), 2);
     for (size_t i = 0; i < 2; i++) {
-        unsigned port = port_of(listen_sockets_of_worker(sockets, 0)[i]);
+        unsigned port = port_of(listen_sockets_of_worker(sockets, 0, 0, i));
         char text[64];
         (void)snprintf(text, sizeof(text), "127.0.0.1:%u", port);
         assert_string_equal(listen_sockets_address(sockets, i), text);
         for (size_t worker = 0; worker < 3; worker++) {
-            int descriptor = listen_sockets_of_worker(sockets, worker)[i];
+            int descriptor = listen_sockets_of_worker(sockets, worker, 0, i);
             assert_int_equal(port_of(descriptor), port);
             assert_true(fcntl(descriptor, F_GETFD) & FD_CLOEXEC);
             assert_true(fcntl(descriptor, F_GETFL) & O_NONBLOCK);
@@ -83,7 +85,7 @@ static void conns_do_not_hold_back_and_notice_dead_peers(void **state)
     struct listen_sockets *sockets = NULL;
     struct process_error error;
     assert_int_equal(listen_sockets_open(&sockets, &config, 1, NULL, &error), STATUS_OK);
-    int listening = listen_sockets_of_worker(sockets, 0)[0];
+    int listening = listen_sockets_of_worker(sockets, 0, 0, 0);
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
                              .sin_port = htons((uint16_t)port_of(listening))};
@@ -112,7 +114,7 @@ static void does_not_share_a_port_that_somebody_listens_on(void **state)
     struct listen_sockets *second = NULL;
     struct process_error error;
     assert_int_equal(listen_sockets_open(&first, &config, 1, NULL, &error), STATUS_OK);
-    address.port = (uint16_t)port_of(listen_sockets_of_worker(first, 0)[0]);
+    address.port = (uint16_t)port_of(listen_sockets_of_worker(first, 0, 0, 0));
     assert_int_equal(listen_sockets_open(&second, &config, 1, NULL, &error), STATUS_SYS);
     assert_string_equal(error.text, "file.yaml:4:7: listener web cannot listen on 127.0.0.1:N: the "
                                     "address is in use by another process");
@@ -132,8 +134,8 @@ static void shares_one_unix_socket_and_removes_its_path(void **state)
     struct listen_sockets *sockets = NULL;
     struct process_error error;
     assert_int_equal(listen_sockets_open(&sockets, &config, 2, NULL, &error), STATUS_OK);
-    assert_int_equal(listen_sockets_of_worker(sockets, 0)[0],
-                     listen_sockets_of_worker(sockets, 1)[0]);
+    assert_int_equal(listen_sockets_of_worker(sockets, 0, 0, 0),
+                     listen_sockets_of_worker(sockets, 1, 0, 0));
     assert_int_equal(access(path, F_OK), 0);
     listen_sockets_close(sockets);
     assert_int_equal(access(path, F_OK), -1);
@@ -164,11 +166,57 @@ static void what_stays_is_shared_and_what_is_new_is_opened(void **state)
     assert_int_equal(listen_sockets_open(&next, &config, 2, former, &error), STATUS_OK);
     assert_true(listen_sockets_is_new(next, 0));
     assert_false(listen_sockets_is_new(next, 1));
-    unsigned kept = inode_of(listen_sockets_of_worker(former, 1)[0]);
-    assert_int_equal(inode_of(listen_sockets_of_worker(next, 1)[1]), kept);
+    unsigned kept = inode_of(listen_sockets_of_worker(former, 1, 0, 0));
+    assert_int_equal(inode_of(listen_sockets_of_worker(next, 1, 0, 1)), kept);
     listen_sockets_succeed(next, former);
-    assert_int_equal(inode_of(listen_sockets_of_worker(next, 1)[1]), kept);
+    assert_int_equal(inode_of(listen_sockets_of_worker(next, 1, 0, 1)), kept);
     listen_sockets_close(next);
+}
+
+/* Of three workers' sockets with two workers, the first has two; with four there is one more. */
+static void what_a_former_program_had_is_shared_by_any_number_of_workers(void **state)
+{
+    (void)state;
+    struct config_address address = loopback(0);
+    struct config_listener listener = {.name = "one", .addresses = &address, .address_count = 1};
+    struct config config = {.listeners = &listener, .listener_count = 1};
+    struct listen_sockets *first = NULL;
+    struct listen_sockets *inherited = NULL;
+    struct process_error error;
+    struct handover handover;
+    handover_init(&handover);
+    assert_int_equal(listen_sockets_open(&first, &config, 3, NULL, &error), STATUS_OK);
+    assert_int_equal(listen_sockets_bequeath(first, &handover), STATUS_OK);
+    assert_int_equal(handover.socket_count, 3);
+    assert_int_equal(listen_sockets_inherit(&inherited, &handover, &error), STATUS_OK);
+    for (size_t workers = 1; workers <= 5; workers++) {
+        struct listen_sockets *next = NULL;
+        unsigned seen[6] = {0};
+        size_t count = 0;
+        assert_int_equal(listen_sockets_open(&next, &config, workers, inherited, &error),
+                         STATUS_OK);
+        assert_string_equal(listen_sockets_address(next, 0), listen_sockets_address(first, 0));
+        for (size_t worker = 0; worker < workers; worker++) {
+            for (size_t round = 0; round < listen_sockets_rounds(next, worker); round++) {
+                int descriptor = listen_sockets_of_worker(next, worker, round, 0);
+                assert_int_equal(port_of(descriptor), port_of(handover.sockets[0].descriptor));
+                seen[count++] = inode_of(descriptor);
+            }
+        }
+        assert_int_equal(count, workers < 3 ? 3 : workers);
+        for (size_t i = 0; i < 3; i++) {
+            unsigned inode = inode_of(handover.sockets[i].descriptor);
+            size_t found = 0;
+            for (size_t j = 0; j < count; j++) {
+                found += seen[j] == inode ? 1U : 0U;
+            }
+            assert_int_equal(found, 1);
+        }
+        listen_sockets_leave(next);
+    }
+    listen_sockets_leave(inherited);
+    handover_fini(&handover);
+    listen_sockets_close(first);
 }
 
 /* It is given up, or it succeeds: the path is there as long as one of them needs it. */
@@ -202,6 +250,7 @@ int main(void)
         cmocka_unit_test(does_not_share_a_port_that_somebody_listens_on),
         cmocka_unit_test(shares_one_unix_socket_and_removes_its_path),
         cmocka_unit_test(what_stays_is_shared_and_what_is_new_is_opened),
+        cmocka_unit_test(what_a_former_program_had_is_shared_by_any_number_of_workers),
         cmocka_unit_test(a_path_that_both_have_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
