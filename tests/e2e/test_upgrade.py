@@ -302,6 +302,40 @@ def test_who_holds_the_place_ends_when_told(upgrading):
     assert not (running.program.parent / "admin.sock").exists()
 
 
+def test_all_children_end_with_the_master_whoever_has_started_them(upgrading):
+    running = upgrading(answer=echo, drain="20s")
+    with running.proxy.tls("web") as conn:
+        assert echoes(upgraded(conn, "/"))
+        pids = set(children(running.pid).values())
+        running.upgrade()
+        assert echoes(conn)  # so one of the former workers is there
+        pids |= set(children(running.pid).values())
+        os.kill(running.pid, signal.SIGKILL)
+        running.proxy.process.popen.wait(PATIENCE)
+        wait_until(lambda: gone(pids), "all children to end")
+
+
+def test_a_new_child_that_dies_before_it_is_ready_is_a_failed_start(upgrading):
+    """Or it has been ready just before: then it was started again, and the upgrade is done."""
+    running = upgrading()
+    former = set(children(running.pid).values())
+    running.ask()
+    new = wait_until(lambda: [pid for role, pid in children(running.pid).items()
+                              if role.startswith("worker") and pid not in former],
+                     "a new worker", pause=0)
+    os.kill(new[0], signal.SIGKILL)
+    running.proxy.process.wait_for(
+        lambda: running.proxy.events("upgrade_failed") or running.proxy.events("upgraded"), "an end")
+    if running.proxy.events("upgrade_failed"):
+        assert running.status()["state"] == "holding"
+        assert set(children(running.pid).values()) == former
+    assert running.get() == b"hello"
+    if running.proxy.events("upgrade_failed"):
+        running.ask()
+        running.proxy.wait_event("upgraded")
+        assert running.get() == b"hello"
+
+
 @pytest.mark.parametrize("after_ms", [0, 30, 60, 90, 120, 160, 220])
 def test_a_sigterm_at_any_moment_ends_the_instance(upgrading, after_ms):
     running = upgrading()
