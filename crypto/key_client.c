@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/async.h>
 #include <openssl/crypto.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -21,12 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum {
-    /* Resumed so often in one loop turn without an answer: pausing does not work here (somebody
-     * holds ASYNC_block_pause), so the signature blocks instead of spinning. */
-    STRAY_RESUMES_MAX = 64,
-    PACKETS_A_READ_MAX = 512,
-};
+enum { PACKETS_A_READ_MAX = 512 };
 
 struct key_client {
     struct key_client_events events;
@@ -89,11 +83,7 @@ static void wake_ready(struct key_client *client)
         if (slot == NULL) {
             return;
         }
-        int (*wake)(void *argument) = slot->wake;
-        slot->wake = NULL;
-        if (wake != NULL) {
-            (void)wake(slot->wake_argument);
-        }
+        parked_job_wake(&slot->job);
     }
 }
 
@@ -233,30 +223,14 @@ static void read_answers(struct key_client *client)
 
 /* ---- signing ---- */
 
-/* The wake of the current job, if it can be paused and somebody will resume it. */
-static bool find_wake(struct key_slot *slot)
+static bool is_over(const void *self)
 {
-    ASYNC_JOB *job = ASYNC_get_current_job();
-    return job != NULL &&
-           ASYNC_WAIT_CTX_get_callback(ASYNC_get_wait_ctx(job), &slot->wake,
-                                       &slot->wake_argument) == 1 &&
-           slot->wake != NULL;
-}
-
-static void wait_parked(struct key_client *client, struct key_slot *slot)
-{
-    for (int strays = 0; key_slot_is_pending(slot) && strays < STRAY_RESUMES_MAX;) {
-        uint64_t turn = client->turns;
-        if (ASYNC_pause_job() != 1) {
-            break;
-        }
-        strays = turn == client->turns ? strays + 1 : 0;
-    }
+    return !key_slot_is_pending(self);
 }
 
 static void wait_blocking(struct key_client *client, struct key_slot *slot)
 {
-    slot->wake = NULL;
+    slot->job = (struct parked_job){0};
     uint64_t deadline_ms = now_ms() + KEY_CLIENT_BLOCKING_MS_MAX;
     while (key_slot_is_pending(slot) && key_client_is_attached(client)) {
         send_queue(client);
@@ -287,10 +261,7 @@ bool key_client_sign(struct key_client *client, uint32_t key_id,
     slot->request.scheme = scheme->scheme;
     memset(slot->request.hash, 0, sizeof(slot->request.hash));
     memcpy(slot->request.hash, hash, scheme->hash_bytes);
-    if (find_wake(slot)) {
-        wait_parked(client, slot);
-    }
-    if (key_slot_is_pending(slot)) {
+    if (!parked_job_find(&slot->job) || !parked_job_wait(&client->turns, is_over, slot)) {
         wait_blocking(client, slot);
     }
     /* Still queued: the channel was lost under a blocking caller, whose request is the youngest. */

@@ -57,7 +57,7 @@ struct key_slot *key_slots_take(struct key_slots *slots, uint64_t now_ms)
     slot->request.generation++;
     slot->since_ms = now_ms;
     slot->signature_len = 0;
-    slot->wake = NULL;
+    slot->job = (struct parked_job){0};
     slot->state = KEY_SLOT_QUEUED;
     ring_push(slots, &slots->queue, slot->request.slot);
     return slot;
@@ -69,7 +69,8 @@ void key_slots_give_back(struct key_slots *slots, struct key_slot *slot)
         slots->queue.count--;
     }
     slot->state = KEY_SLOT_FREE;
-    slot->wake = NULL; /* resumed by a stray call before its wake: it must not be woken later */
+    /* Resumed by a stray call before its wake: it must not be woken later. */
+    slot->job = (struct parked_job){0};
     slots->free[slots->free_count++] = slot->request.slot;
 }
 
@@ -114,7 +115,7 @@ struct key_slot *key_slots_find(struct key_slots *slots, const struct key_answer
 void key_slots_end(struct key_slots *slots, struct key_slot *slot, enum key_slot_state state)
 {
     slot->state = state;
-    if (slot->wake != NULL && !slot->is_ready) {
+    if (parked_job_is_set(&slot->job) && !slot->is_ready) {
         slot->is_ready = true;
         ring_push(slots, &slots->ready, slot->request.slot);
     }

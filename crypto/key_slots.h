@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "crypto/key_channel.h"
+#include "crypto/parked_job.h"
 
 enum key_slot_state {
     KEY_SLOT_FREE = 0,
@@ -34,9 +35,8 @@ struct key_slot {
     enum key_slot_state state;
     struct key_request request; /* slot and generation are filled in */
     uint64_t since_ms;
-    int (*wake)(void *argument); /* NULL: nobody to wake (blocking, or woken already) */
-    void *wake_argument;
-    bool is_ready; /* waits to be woken; private to key_slots.c */
+    struct parked_job job; /* empty: nobody to wake (blocking, or woken already) */
+    bool is_ready;         /* waits to be woken; private to key_slots.c */
     size_t signature_len;
     uint8_t signature[KEY_SIGNATURE_BYTES_MAX];
 };
@@ -86,5 +86,5 @@ void key_slots_fail_queued(struct key_slots *slots, uint64_t since_ms);
 bool key_slots_has_sent_before(const struct key_slots *slots, uint64_t since_ms);
 
 bool key_slots_has_ready(const struct key_slots *slots);
-/* Takes the next one to be woken out; NULL: none. Its wake may be NULL by now. */
+/* Takes the next one to be woken out; NULL: none. It may have nobody to wake by now. */
 struct key_slot *key_slots_next_ready(struct key_slots *slots);

@@ -7,7 +7,7 @@
 
 BUILD_PACKAGES=(gcc libc6-dev cmake ninja-build pkg-config libssl-dev libevent-dev
     libyaml-dev libnghttp2-dev libjansson-dev libcurl4-openssl-dev libseccomp-dev libwebsockets-dev)
-# What the build uses where the system has it: for signing in batches, from Debian 13 on.
+# What the build uses where the system has it: for handshakes in batches, from Debian 13 on.
 OPTIONAL_PACKAGES=(libcrypto-mb-dev)
 
 if [ -t 1 ]; then

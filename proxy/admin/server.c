@@ -159,6 +159,10 @@ static void act(struct admin_conn *conn, slice verb)
         answer_with(conn, events->on_keyrings(events->self));
         return;
     }
+    if (slice_equal(verb, SLICE("metrics"))) {
+        answer_with(conn, events->on_metrics(events->self));
+        return;
+    }
     bool is_drain = slice_equal(verb, SLICE("drain"));
     if (is_drain || slice_equal(verb, SLICE("stop"))) {
         conn->stays = true;

@@ -26,6 +26,7 @@ struct admin_events {
     char *(*on_status)(void *self);
     char *(*on_posture)(void *self);
     char *(*on_keyrings)(void *self);
+    char *(*on_metrics)(void *self);
     void (*on_drain)(void *self);
     void (*on_stop)(void *self);
     /* Asks for a reload. The number of the run that will answer (admin_server_tell_reloaded); 0:

@@ -26,7 +26,7 @@ static bool put_counters(json_t *object, const struct counters *counters)
                       counter_get(counters, COUNTER_SERVER_CERTIFICATES_NEAR));
 }
 
-static json_t *signing_to_json(uint32_t batch_lanes)
+static json_t *batches_to_json(uint32_t batch_lanes)
 {
     return batch_lanes == 0 ? json_string("openssl")
                             : json_sprintf("batches of %u (libcrypto-mb)", (unsigned)batch_lanes);
@@ -41,9 +41,9 @@ static json_t *child_to_json(const struct status_child *child)
         put(object, "ready", json_boolean(child->is_ready)) &&
         put_number(object, "restarts", child->restarts) &&
         put(object, "sandbox", child->is_ready ? json_string(child->sandbox) : json_null()) &&
-        (!child->is_signing ||
-         put(object, "signing",
-             child->is_ready ? signing_to_json(child->batch_lanes) : json_null())) &&
+        (child->batched == NULL ||
+         put(object, child->batched,
+             child->is_ready ? batches_to_json(child->batch_lanes) : json_null())) &&
         (child->counters == NULL || put_counters(object, child->counters));
     if (!is_put) {
         json_decref(object);

@@ -1,7 +1,8 @@
 /* proxy/commands/status.c
  *
  * sallyport status: what the running instance says about itself. Exit: 0 ready, 1 running but not
- * ready (starting, draining, a worker being started again), 2 bad input, 3 nobody answers.
+ * ready (starting, draining, a worker being started again), 2 bad input, 3 nobody answers. With
+ * --metrics, 0 whenever it answers: readiness is one of the figures.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -29,6 +30,14 @@ static void print_uptime(long long seconds)
     }
 }
 
+/* How it computes what could go in batches. */
+static void print_batches(const json_t *process, const char *what)
+{
+    if (json_is_string(json_object_get(process, what))) {
+        (void)printf("   %s: %s", what, answer_text(process, what));
+    }
+}
+
 static void print_process(const json_t *process)
 {
     bool is_ready = json_is_true(json_object_get(process, "ready"));
@@ -42,9 +51,8 @@ static void print_process(const json_t *process)
         (void)printf("   conns %lld  exchanges %lld  tunnels %lld", answer_number(process, "conns"),
                      answer_number(process, "exchanges"), answer_number(process, "tunnels"));
     }
-    if (json_is_string(json_object_get(process, "signing"))) {
-        (void)printf("   signing: %s", answer_text(process, "signing"));
-    }
+    print_batches(process, "signing");
+    print_batches(process, "agreements");
     (void)printf("\n");
 }
 
@@ -175,6 +183,33 @@ static void print_status(const json_t *status)
     }
 }
 
+static enum command_exit show_metrics(const char *answer)
+{
+    json_t *object = json_loads(answer, 0, NULL);
+    const char *text = json_string_value(json_object_get(object, "metrics"));
+    if (text == NULL) {
+        (void)fprintf(stderr, "sallyport status: the instance has no metrics\n");
+        json_decref(object);
+        return COMMAND_SYSTEM;
+    }
+    bool is_written = fputs(text, stdout) >= 0 && fflush(stdout) == 0;
+    json_decref(object);
+    return is_written ? COMMAND_FINE : COMMAND_SYSTEM;
+}
+
+static enum command_exit show_status(const char *answer, bool is_json)
+{
+    json_t *status = json_loads(answer, 0, NULL);
+    if (is_json) {
+        (void)printf("%s\n", answer);
+    } else {
+        print_status(status);
+    }
+    bool is_ready = json_is_true(json_object_get(status, "ready"));
+    json_decref(status);
+    return is_ready ? COMMAND_FINE : COMMAND_REFUSED;
+}
+
 int command_status(int argc, char **argv)
 {
     struct instance_options options;
@@ -183,8 +218,10 @@ int command_status(int argc, char **argv)
         return COMMAND_BAD_INPUT;
     }
     if (options.is_help) {
-        instance_options_help("status", "Shows the running instance. Exit status: 0 ready, "
-                                        "1 not ready, 2 bad input, 3 nobody answers.");
+        instance_options_help("status",
+                              "Shows the running instance. Exit status: 0 ready, 1 not ready, 2 "
+                              "bad input, 3 nobody answers. With --metrics its figures in the text "
+                              "format of Prometheus, and 0 whenever it answers.");
         return COMMAND_FINE;
     }
     if (!instance_find(&options, path)) {
@@ -192,18 +229,13 @@ int command_status(int argc, char **argv)
     }
     char *answer = NULL;
     int timeout_ms = options.timeout_ms < 0 ? ANSWER_MS : (int)options.timeout_ms;
-    if (admin_ask(path, "status", timeout_ms, &answer, NULL) != STATUS_OK) {
+    const char *verb = options.is_metrics ? "metrics" : "status";
+    if (admin_ask(path, verb, timeout_ms, &answer, NULL) != STATUS_OK) {
         instance_tell_silence(path);
         return COMMAND_SYSTEM;
     }
-    json_t *status = json_loads(answer, 0, NULL);
-    if (options.is_json) {
-        (void)printf("%s\n", answer);
-    } else {
-        print_status(status);
-    }
-    bool is_ready = json_is_true(json_object_get(status, "ready"));
-    json_decref(status);
+    enum command_exit done =
+        options.is_metrics ? show_metrics(answer) : show_status(answer, options.is_json);
     free(answer);
-    return is_ready ? COMMAND_FINE : COMMAND_REFUSED;
+    return done;
 }

@@ -50,7 +50,8 @@ struct child {
     struct sandbox_facts sandbox; /* as it said itself, with READY */
     uint32_t asked;               /* to prepare this generation; 0: none */
     uint32_t prepared;            /* it says that it has */
-    uint32_t batch_lanes;         /* what the keyholder's READY said; 0: one signature at a time */
+    uint32_t
+        batch_lanes; /* what its READY said: signatures (keyholder) or agreements (worker) a call */
     uint64_t restarts;
     unsigned failures; /* in a row */
     uint64_t started_ms;

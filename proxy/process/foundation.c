@@ -76,6 +76,7 @@ enum status foundation_open(struct foundation *foundation, const struct config *
 {
     *foundation = (struct foundation){.config = config,
                                       .log_descriptor = -1,
+                                      .spent_tickets = -1,
                                       .snapshot = {-1, -1},
                                       .worker_count = foundation_count_workers(config)};
     raise_descriptor_limit();
@@ -94,6 +95,14 @@ enum status foundation_open(struct foundation *foundation, const struct config *
     return status;
 }
 
+/* Whether or not it is used: a reload may change that, and pages are taken by use alone. */
+static bool open_spent_tickets(struct foundation *foundation)
+{
+    foundation->spent_tickets = spent_tickets_create((size_t)foundation->config->tickets.spent_max);
+    foundation->spent = spent_tickets_attach(foundation->spent_tickets);
+    return foundation->spent != NULL;
+}
+
 enum status foundation_listen(struct foundation *foundation, const struct listen_sockets *former,
                               struct process_error *error)
 {
@@ -103,7 +112,7 @@ enum status foundation_listen(struct foundation *foundation, const struct listen
         return status;
     }
     foundation->slots = slots_new(foundation->worker_count + 1); /* pages cannot be none */
-    if (foundation->slots == NULL) {
+    if (foundation->slots == NULL || !open_spent_tickets(foundation)) {
         process_error_set(error, "no memory for the workers: %s", strerror(errno));
         return STATUS_NOMEM;
     }
@@ -120,6 +129,10 @@ void foundation_close(struct foundation *foundation)
 {
     foundation_stop_listening(foundation);
     slots_free(foundation->slots);
+    spent_tickets_detach(foundation->spent);
+    if (foundation->spent_tickets >= 0) {
+        (void)close(foundation->spent_tickets);
+    }
     snapshot_close(&foundation->snapshot);
     loop_free(foundation->loop);
     log_free(foundation->log);

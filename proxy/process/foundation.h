@@ -11,6 +11,7 @@
 
 #include "config/bundle.h"
 #include "config/model.h"
+#include "crypto/spent_tickets.h"
 #include "proxy/base/log.h"
 #include "proxy/base/status.h"
 #include "proxy/net/loop.h"
@@ -29,6 +30,8 @@ struct foundation {
     struct snapshot snapshot;
     struct listen_sockets *sockets; /* NULL: not yet, or no more */
     struct slots *slots;
+    int spent_tickets;           /* the list's memory; -1: not yet */
+    struct spent_tickets *spent; /* the same, for reading */
     size_t worker_count;
 };
 
@@ -38,7 +41,8 @@ MUST_CHECK enum status foundation_open(struct foundation *foundation, const stru
                                        const struct bundle *overlay, const struct snapshot *former,
                                        struct process_error *error);
 
-/* Opens the listening sockets, as listen_sockets_open does, and the counters, one of each a worker.
+/* Opens the listening sockets, as listen_sockets_open does, the counters, one of each a worker, and
+ * the list of spent tickets.
  */
 MUST_CHECK enum status foundation_listen(struct foundation *foundation,
                                          const struct listen_sockets *former,

@@ -256,6 +256,7 @@ static enum status open_children(struct master *master)
         .accounts = &foundation->accounts,
         .sockets = foundation->sockets,
         .slots = foundation->slots,
+        .spent_tickets = foundation->spent_tickets,
     };
     enum status status = roster_init(&master->roster, &supplies, &foundation->snapshot,
                                      foundation->worker_count, &events);
@@ -347,7 +348,7 @@ enum master_exit master_run(const struct master_start *start, struct process_err
         .error = error,
         .exit = MASTER_STOPPED,
         .manager = {.descriptor = -1},
-        .foundation = {.log_descriptor = -1, .snapshot = {-1, -1}},
+        .foundation = {.log_descriptor = -1, .spent_tickets = -1, .snapshot = {-1, -1}},
     };
     if (open_all(&master) == STATUS_OK) {
         run(&master);

@@ -30,7 +30,11 @@ static struct report_subject subject_of(const struct master *master)
                                    .generation_since = master->reload.done_s,
                                    .roster = &master->roster,
                                    .sidecars = master->sidecars,
+                                   .staples = master->staples,
                                    .sockets = master->foundation.sockets,
+                                   .spent = master->foundation.spent,
+                                   .reloads_done = master->reload.done,
+                                   .reloads_failed = master->reload.failed,
                                    .is_draining = master_is_ending(master),
                                    .upgrade = &master->upgrade,
                                    .crew = master->crew};
@@ -54,6 +58,12 @@ static char *on_admin_keyrings(void *self)
     return report_keyrings(&subject);
 }
 
+static char *on_admin_metrics(void *self)
+{
+    struct report_subject subject = subject_of(self);
+    return report_metrics(&subject);
+}
+
 enum status master_open_admin(struct master *master)
 {
     const struct config_address *address = &master->plan->config->admin.address;
@@ -64,6 +74,7 @@ enum status master_open_admin(struct master *master)
                                         .on_status = on_admin_status,
                                         .on_posture = on_admin_posture,
                                         .on_keyrings = on_admin_keyrings,
+                                        .on_metrics = on_admin_metrics,
                                         .on_drain = on_admin_drain,
                                         .on_stop = on_admin_stop,
                                         .on_reload = on_admin_reload};

@@ -28,6 +28,8 @@ enum reload_step { RELOAD_IDLE, RELOAD_KEYS, RELOAD_WORKERS };
 struct reload {
     bool wants_all; /* asked for, not yet begun */
     bool wants_files;
+    uint64_t done;
+    uint64_t failed;
     uint64_t run; /* the last that has begun; counts from 1 */
     enum reload_step step;
     bool is_for_files;

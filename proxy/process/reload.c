@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "proxy/base/clock.h"
+#include "proxy/process/announcement.h"
 #include "proxy/process/generation_number.h"
 #include "proxy/process/log_settings.h"
 #include "proxy/process/reload_limits.h"
@@ -126,6 +127,7 @@ static void on_again(void *self)
 static void fail(struct master *master, enum plan_status status)
 {
     struct reload *reload = &master->reload;
+    reload->failed++;
     (void)fflush(reload->complaints);
     const char *why =
         reload->text == NULL || reload->text_len == 0 ? "out of memory" : reload->text;
@@ -194,6 +196,7 @@ static void take_plan(struct master *master)
     log_retune(log_of(master), log_settings_level(log), log_settings_format(log));
     watch_files(master);
     watch_expiry(master);
+    announcement_must_staple(master->plan, log_of(master));
     master->start->planner.free(master->start->planner.self, former);
 }
 
@@ -214,6 +217,7 @@ static void commit(struct master *master)
     reload->sidecars = NULL;
     take_plan(master);
     reload->done_s = (int64_t)time(NULL);
+    reload->done++;
     LOG_EVENT(log_of(master), LOG_INFO, "reloaded", log_text("cause", cause_name(master)),
               log_number("generation", master->roster.present->number),
               log_number("ms", (int64_t)spent_ms(master)),

@@ -171,8 +171,10 @@ void roster_send_listeners(struct child *worker, const struct listen_sockets *so
 static enum status start_keyholder(struct roster *roster)
 {
     const struct roster_supplies *supplies = &roster->supplies;
-    struct spawn_order order = {
-        .log = supplies->log_descriptor, .slots = -1, .account = &supplies->accounts->keyholder};
+    struct spawn_order order = {.log = supplies->log_descriptor,
+                                .slots = -1,
+                                .spent = -1,
+                                .account = &supplies->accounts->keyholder};
     enum status status = child_start(&roster->keyholder, &order);
     if (status != STATUS_OK) {
         return status;
@@ -193,6 +195,7 @@ static enum status start_worker(struct roster *roster, struct child *worker)
     const struct roster_supplies *supplies = &roster->supplies;
     struct spawn_order order = {.log = supplies->log_descriptor,
                                 .slots = slots_descriptor(supplies->slots),
+                                .spent = supplies->spent_tickets,
                                 .account = &supplies->accounts->worker};
     enum status status = child_start(worker, &order);
     if (status != STATUS_OK) {

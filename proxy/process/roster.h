@@ -31,6 +31,7 @@ struct roster_supplies {
     const struct snapshot *snapshot; /* of the present generation */
     const struct listen_sockets *sockets;
     const struct slots *slots;
+    int spent_tickets; /* what workers remember together (crypto/spent_tickets.h); -1: none */
 };
 
 /* Embedded; fields are for reading, except for roster.c. */

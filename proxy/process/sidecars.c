@@ -201,8 +201,10 @@ static enum status send_keyring(struct sidecar_place *place)
 static enum status start_place(struct sidecar_place *place)
 {
     const struct roster_supplies *supplies = &place->sidecars->supplies;
-    struct spawn_order order = {
-        .log = supplies->log_descriptor, .slots = place->pages_file, .account = &place->account};
+    struct spawn_order order = {.log = supplies->log_descriptor,
+                                .slots = place->pages_file,
+                                .spent = -1,
+                                .account = &place->account};
     enum status status = child_start(&place->child, &order);
     if (status != STATUS_OK) {
         return status;

@@ -11,6 +11,8 @@ struct worker_keys {
     struct log *log;
     struct key_client *client;
     struct key_provider *provider;
+    struct agreements *agreements; /* NULL: OpenSSL does without; so for its provider */
+    struct agreement_provider *agreement_provider;
     struct tickets *tickets;
     struct watch watch;
     bool is_watching;
@@ -53,7 +55,23 @@ static void on_readable(void *self, unsigned events)
     key_client_on_readable(keys->client);
 }
 
-struct worker_keys *worker_keys_new(struct loop *loop, struct log *log,
+/* Nothing depends on it: what cannot be set up is told and done without. */
+static void set_up_agreements(struct worker_keys *keys)
+{
+    struct crypto_error error = {{0}};
+    keys->agreements = agreements_new();
+    if (keys->agreements == NULL) {
+        return;
+    }
+    keys->agreement_provider = agreement_provider_load(keys->agreements, &error);
+    if (keys->agreement_provider == NULL) {
+        LOG_EVENT(keys->log, LOG_WARN, "agreements_unbatched", log_text("reason", error.text));
+        agreements_free(keys->agreements);
+        keys->agreements = NULL;
+    }
+}
+
+struct worker_keys *worker_keys_new(struct loop *loop, struct log *log, struct spent_tickets *spent,
                                     void (*on_detached)(void *self), void *self,
                                     struct crypto_error *error)
 {
@@ -79,6 +97,8 @@ struct worker_keys *worker_keys_new(struct loop *loop, struct log *log,
         worker_keys_free(keys);
         return NULL;
     }
+    tickets_set_spent(keys->tickets, spent);
+    set_up_agreements(keys);
     return keys;
 }
 
@@ -89,6 +109,8 @@ void worker_keys_free(struct worker_keys *keys)
     }
     stop_watching(keys);
     tickets_free(keys->tickets);
+    agreement_provider_free(keys->agreement_provider);
+    agreements_free(keys->agreements);
     key_provider_free(keys->provider);
     key_client_free(keys->client);
     free(keys);
@@ -137,13 +159,21 @@ void worker_keys_attach(struct worker_keys *keys, int descriptor)
 
 void worker_keys_flush(struct worker_keys *keys)
 {
-    key_client_flush(keys->client);
+    key_client_flush(keys->client); /* first: the keyholder works while we do */
+    if (keys->agreements != NULL) {
+        agreements_flush(keys->agreements);
+    }
 }
 
 void worker_keys_tick(struct worker_keys *keys)
 {
     key_client_on_tick(keys->client);
     (void)ask_for_tickets(keys);
+}
+
+unsigned worker_keys_agreement_lanes(const struct worker_keys *keys)
+{
+    return agreements_lanes(keys->agreements);
 }
 
 struct key_client *worker_keys_client(struct worker_keys *keys)

@@ -21,9 +21,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "crypto/spent_tickets.h"
 #include "proxy/base/clock.h"
 #include "proxy/net/timer.h"
 #include "proxy/process/channel.h"
+#include "proxy/process/child.h"
 #include "proxy/process/log_settings.h"
 #include "proxy/process/memory_file.h"
 #include "proxy/process/memory_trim.h"
@@ -106,7 +108,8 @@ static void enter_sandbox(struct worker *worker)
 {
     struct channel_message ready = {.kind = CHANNEL_READY};
     sandbox_plan_worker(&worker->plan, worker->present->handed.config);
-    ready.number = sandbox_to_number(sandbox_enter(&worker->plan));
+    uint32_t lanes = worker->keys == NULL ? 0 : worker_keys_agreement_lanes(worker->keys);
+    ready.number = sandbox_to_number(sandbox_enter(&worker->plan)) | lanes << CHILD_LANES_SHIFT;
     if (channel_send(SPAWN_CHANNEL, &ready) != STATUS_OK) {
         loop_stop(worker->loop);
     }
@@ -247,8 +250,10 @@ static bool open_worker(struct worker *worker, size_t index)
     role_harden(worker->role);
     worker->counters = slots_attach(SPAWN_SLOTS, index - 1);
     (void)close(SPAWN_SLOTS);
+    worker->spent = spent_tickets_attach(SPAWN_SPENT);
+    (void)close(SPAWN_SPENT);
     worker->loop = loop_new();
-    if (worker->counters == NULL || worker->loop == NULL) {
+    if (worker->counters == NULL || worker->spent == NULL || worker->loop == NULL) {
         worker_tell_failure("the worker has no memory to start in");
         return false;
     }
@@ -267,6 +272,7 @@ static void close_worker(struct worker *worker)
     loop_free(worker->loop);
     log_free(worker->access_log);
     log_free(worker->log);
+    spent_tickets_detach(worker->spent);
     worker_generation_free(worker->next);
     worker_generation_free(worker->present);
     for (struct list_link *link = list_first(&worker->former); link != NULL;

@@ -42,7 +42,8 @@ static bool open_generation(struct worker *worker, struct worker_generation *gen
         return true;
     }
     struct crypto_error error = {{0}};
-    worker->keys = worker_keys_new(worker->loop, worker->log, worker_ask_for_keys, worker, &error);
+    worker->keys = worker_keys_new(worker->loop, worker->log, worker->spent, worker_ask_for_keys,
+                                   worker, &error);
     (void)snprintf(sentence, HANDED_CONFIG_SENTENCE_BYTES, "%s", error.text);
     return worker->keys != NULL;
 }

@@ -29,7 +29,8 @@ struct worker {
     struct list former;             /* of struct worker_generation */
     struct log *log;
     struct log *access_log;
-    struct worker_keys *keys; /* NULL: the configuration has no certificate */
+    struct spent_tickets *spent; /* for the life of the process */
+    struct worker_keys *keys;    /* NULL: the configuration has no certificate */
     struct relay *relay;
     struct sandbox_plan plan; /* what it is shut in with */
     uint32_t keys_taken;      /* channels to the keyholder, so far */

@@ -45,7 +45,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("SALLYPORT_BINARY", TOP / "build/asan/sallyport"))
 DEMO = pathlib.Path(
     os.environ.get("SALLYPORT_DEMO", TOP / "build/asan/deploy/demo/sallyport-demo"))
-PATIENCE = float(os.environ.get("SALLYPORT_TEST_PATIENCE", "20"))  # seconds, for any one wait
+PATIENCE = float(os.environ.get("SALLYPORT_TEST_PATIENCE", "40"))  # seconds, for any one wait
 
 SANITIZER_STATUS = 99
 SANITIZER_SIGNS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:",
@@ -199,6 +199,11 @@ def sanitizer_settings():
         "UBSAN_OPTIONS": f"print_stacktrace=1:exitcode={SANITIZER_STATUS}",
         "LSAN_OPTIONS": f"exitcode={SANITIZER_STATUS}",
     }
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: holds another program's real time against us (a"
+                            " failure detector, a tenth of a second), so nothing runs beside it")
 
 
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)

@@ -11,8 +11,11 @@ import signal
 import subprocess
 import sys
 
+import pytest
 from conftest import TOP, wait_until
 from test_process import CONFIG, HELLO, REQUEST, at, children
+
+pytestmark = pytest.mark.alone
 
 CONNS = 24
 

@@ -19,6 +19,8 @@ from conftest import PATIENCE, wait_until
 from gossip_lab import PORT, TO_NOTICE, make_key, open_lab, wait_members, without_privileges
 from gossip_network import opened, sealed, sealed_frame
 
+pytestmark = pytest.mark.alone
+
 PAYLOAD = "payload-of-an-event"
 WORDS_OF_MESSAGES = ("SourceAddr", "Incarnation", "UserStateLen", "SeqNo", PAYLOAD)
 LOSS_SECONDS = 20

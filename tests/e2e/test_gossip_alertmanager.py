@@ -12,6 +12,8 @@ import pytest
 from conftest import wait_until
 from gossip_lab import make_key, need_program, open_lab
 
+pytestmark = pytest.mark.alone
+
 GOSSIP_PORT = 9094
 WEB_PORT = 9093
 PROGRAM = "prometheus-alertmanager"

@@ -12,6 +12,8 @@ from conftest import wait_until
 from gossip_lab import make_key, open_lab, wait_arrived, wait_members, wait_nodes
 from gossip_network import Network, namespaces, processes_in
 
+pytestmark = pytest.mark.alone
+
 KEYS_OF_MESSAGES = ("SourceAddr", "Incarnation", "UserStateLen")
 
 

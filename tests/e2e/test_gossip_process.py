@@ -15,6 +15,8 @@ import pytest
 from conftest import wait_until
 from gossip_lab import PORT, base64_of, children_of, make_key, open_lab, wait_members
 
+pytestmark = pytest.mark.alone
+
 NET_RAW = 1 << 13
 
 

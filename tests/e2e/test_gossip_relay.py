@@ -12,6 +12,8 @@ from conftest import wait_until
 from gossip_lab import (PORT, TO_NOTICE, make_key, open_lab, wait_arrived, wait_members, wait_nodes,
                         without_privileges)
 
+pytestmark = pytest.mark.alone
+
 MESSAGES = [("best", 1), ("best", 1400), ("best", 60_000), ("reliable", 1), ("reliable", 1_000_000)]
 
 

@@ -36,7 +36,7 @@ LIBRARIES = [  # header, places where it may be included
     (r"nghttp2/", ("proxy/http2/",)),
     (r"yaml\.h", ("config/yaml_tree.c",)),
     (r"openssl/ssl\.h", ("crypto/", "proxy/net/")),
-    (r"crypto_mb/", ("crypto/rsa_batch_mb.c",)),
+    (r"crypto_mb/", ("crypto/rsa_batch_mb.c", "crypto/x25519_batch_mb.c")),
     (r"libwebsockets\.h", ("deploy/demo/",)),
 ]
 

@@ -216,6 +216,7 @@ def test_children_end_when_the_master_is_killed(running):
 # ---- supervision ------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("role", ["worker 1", "keyholder"])
 def test_a_killed_child_comes_back_within_a_tenth_of_a_second(running, role):
     before = children(running.pid)
@@ -446,7 +447,13 @@ def test_status_shows_the_instance(running, run_sallyport, tmp_path):
     keyholder = next(p for p in answer["processes"] if p["role"] == "keyholder")
     assert keyholder["signing"] in ("openssl", "batches of 8 (libcrypto-mb)")
     assert f"signing: {keyholder['signing']}" in text
-    assert all("signing" not in p for p in answer["processes"] if p["role"] != "keyholder")
+    for process in answer["processes"]:
+        is_worker = process["role"].startswith("worker")
+        assert ("signing" in process) == (process["role"] == "keyholder")
+        assert ("agreements" in process) == is_worker
+        if is_worker:  # the same library, for the other half of a handshake
+            assert process["agreements"] == keyholder["signing"]
+            assert f"agreements: {process['agreements']}" in text
 
 
 def test_only_the_owner_may_use_the_admin_socket(running, tmp_path):

@@ -10,6 +10,8 @@ import time
 import pytest
 from conftest import cpu_seconds, wait_until
 
+pytestmark = pytest.mark.alone
+
 HOST = b"Host: localhost\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LARGE = 64 << 20

@@ -249,6 +249,28 @@ def chunks(body):
     return b"POST /chunks HTTP/1.1\r\n" + HOST + CHUNKED + b"\r\n" + body
 
 
+def bodies_of_chunks(received):
+    """What came after the head of each request to /chunks."""
+    return [request.partition(b"\r\n\r\n")[2] for request in received.split(b"POST /chunks ")[1:]]
+
+
+def has_last_chunk(body):
+    """Whether the chunks go on to the last one. It is not enough to look for its bytes: content that
+    came in pieces may be passed on a byte at a time, so that a chunk is just "0"."""
+    while (line := re.match(rb"([0-9a-f]+)\r\n", body)) is not None:
+        size = int(line[1], 16)
+        if size == 0:
+            return True
+        body = body[line.end() + size + 2:]
+    return False
+
+
+def test_the_last_chunk_is_told_from_content_that_looks_like_it():
+    assert has_last_chunk(b"1\r\n0\r\n0\r\n\r\n")
+    assert not has_last_chunk(b"1\r\n0\r\n")
+    assert not has_last_chunk(b"5\r\n0\r\n\r\n\r\n1\r\n")
+
+
 CHUNKS = {
     "size_missing": (b"\r\nsmuggled", "h1_chunk_size"),
     "size_hexadecimal_prefix": (b"0x8\r\nsmuggled\r\n0\r\n\r\n", "h1_chunk_size"),
@@ -307,7 +329,7 @@ def test_malformed_chunk_is_refused(proxy, recorder, name, split):
     proxy.wait_event("access", id=id_on_page(response.body), fault=fault)
     received = recorder.all_received()
     # The request never looks complete to the backend, and what is wrong never reaches it.
-    assert not re.search(rb"POST /chunks (?:(?!POST).)*\r\n0\r\n", received, re.DOTALL)
+    assert not any(has_last_chunk(body) for body in bodies_of_chunks(received))
     assert b"smuggled" not in received or name == "content_longer_than_size"
 
 

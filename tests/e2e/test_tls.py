@@ -492,3 +492,18 @@ def test_handshakes_at_once_all_succeed(proxy):
     with proxy.tls("web") as conn:
         assert served(conn)
     assert wait_until(lambda: proxy.events("access"), "a line")
+
+
+@pytest.mark.parametrize("version", ["tls1_2", "tls1_3"])
+def test_x25519_at_once_gives_every_client_its_secret(proxy, version):
+    """Computed for several together where `status` says so. P-256 is there for nothing but the list
+    of curves of TLS 1.2."""
+    clients = [subprocess.Popen(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{proxy.port('web')}", "-CAfile",
+         proxy.authority.path, "-servername", "localhost", f"-{version}", "-groups",
+         "X25519:P-256"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(40)]
+    told = [client.communicate(timeout=60)[0] for client in clients]
+    assert all("Verify return code: 0 (ok)" in text for text in told)
+    assert all(re.search(r"X25519, 253 bits", text) for text in told)

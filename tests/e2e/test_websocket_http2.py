@@ -742,7 +742,8 @@ def test_backend_that_offers_it_later_is_believed(front2):
     proxy, _ = front2(server)
     with open_client(proxy) as peer:
         assert peer.connect("/before").status == 502
-        peer_of_server, = server.peers
+        # The proxy may answer before the server's own thread is out of its constructor.
+        peer_of_server, = wait_until(lambda: server.peers, "the server's conn")
         peer_of_server.machine.update_settings({ENABLE_CONNECT_PROTOCOL: 1})
         assert peer.get("/flushes").status == 200
 

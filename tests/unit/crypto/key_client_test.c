@@ -8,6 +8,7 @@
 
 #include "crypto/ticket_keys.h"
 
+#include <openssl/async.h>
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -336,7 +337,7 @@ static void a_wake_may_resume_and_begin_anew(void **state)
     struct waiting waiting[2];
     begin(&waiting[0], fixture);
     for (size_t i = 0; i < fixture->client->slots.count; i++) {
-        fixture->client->slots.slots[i].wake = on_wake_resume;
+        fixture->client->slots.slots[i].job.wake = on_wake_resume;
     }
     key_client_flush(fixture->client);
     assert_true(far_receive(fixture));

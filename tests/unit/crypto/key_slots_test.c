@@ -83,7 +83,7 @@ static void only_the_old_ones_in_the_queue_fail(void **state)
     struct key_slot *taken[3];
     for (size_t i = 0; i < 3; i++) {
         taken[i] = key_slots_take(slots, 10 * (i + 1));
-        taken[i]->wake = on_wake;
+        taken[i]->job.wake = on_wake;
     }
     key_slots_fail_queued(slots, 20);
     assert_int_equal(taken[0]->state, KEY_SLOT_FAILED);
@@ -105,14 +105,14 @@ static void a_slot_used_again_before_its_wake_is_ready_once(void **state)
     struct key_slots *slots = *state;
     for (int i = 0; i < 10; i++) {
         struct key_slot *slot = key_slots_take(slots, 0);
-        slot->wake = on_wake;
+        slot->job.wake = on_wake;
         key_slots_sent(slots, 1);
         key_slots_end(slots, slot, KEY_SLOT_DONE);
         key_slots_give_back(slots, slot);
     }
     struct key_slot *ready = key_slots_next_ready(slots);
     assert_non_null(ready);
-    assert_null(ready->wake);
+    assert_null(ready->job.wake);
     assert_false(key_slots_has_ready(slots));
 }
 

@@ -12,7 +12,10 @@
 
 static struct instance_status plain(void)
 {
-    return (struct instance_status){.config = "/etc/x.yaml", .pid = 7, .is_ready = true};
+    return (struct instance_status){.config = "/etc/x.yaml",
+                                    .pid = 7,
+                                    .is_ready = true,
+                                    .upgrade = {.state = "none", .reason = ""}};
 }
 
 static json_t *json_of(const struct instance_status *status)
@@ -54,6 +57,44 @@ static void state_and_readiness_agree(void **state)
         assert_int_equal(json_is_true(json_object_get(json, "ready")), ROWS[i].ready);
         json_decref(json);
     }
+}
+
+/* Ready, although the new children are not: the former ones serve. */
+static void an_upgrade_is_told_of(void **state)
+{
+    (void)state;
+    struct instance_status status = plain();
+    status.is_ready = false;
+    status.is_succeeding = true;
+    status.upgrade = (struct status_upgrade){
+        .state = "failed", .reason = "no such file", .since = 86400, .former_processes = 3};
+    json_t *json = json_of(&status);
+    const json_t *upgrade = json_object_get(json, "upgrade");
+    assert_string_equal(text_of(json, "state"), "upgrading");
+    assert_true(json_is_true(json_object_get(json, "ready")));
+    assert_string_equal(text_of(upgrade, "state"), "failed");
+    assert_string_equal(text_of(upgrade, "reason"), "no such file");
+    assert_string_equal(text_of(upgrade, "since"), "1970-01-02T00:00:00Z");
+    assert_int_equal(json_integer_value(json_object_get(upgrade, "former_processes")), 3);
+    json_decref(json);
+}
+
+static void who_holds_the_place_says_what_serves(void **state)
+{
+    (void)state;
+    const struct status_child child = {.role = "worker 1", .pid = 8, .is_ready = true};
+    const struct holding_status status = {.pid = 7,
+                                          .serves = true,
+                                          .children = &child,
+                                          .child_count = 1,
+                                          .upgrade = {.state = "failed", .reason = "no"}};
+    char *text = instance_holding_to_json(&status);
+    json_t *json = json_loads(text, 0, NULL);
+    assert_string_equal(text_of(json, "state"), "holding");
+    assert_true(json_is_true(json_object_get(json, "ready")));
+    assert_int_equal(json_array_size(json_object_get(json, "processes")), 1);
+    json_decref(json);
+    free(text);
 }
 
 static void report_mode_is_told(void **state)
@@ -144,31 +185,32 @@ static void what_ends_soon_is_listed_and_the_rest_is_not(void **state)
     json_decref(json);
 }
 
-static void the_keyholder_tells_how_it_signs(void **state)
+static void processes_tell_what_they_compute_in_batches(void **state)
 {
     (void)state;
     static const struct {
-        bool is_signing;
+        const char *batched;
         bool is_ready;
         uint32_t batch_lanes;
         const char *expected; /* NULL: no word of it */
     } rows[] = {
-        {true, true, 0, "\"signing\":\"openssl\""},
-        {true, true, 8, "\"signing\":\"batches of 8 (libcrypto-mb)\""},
-        {true, false, 8, "\"signing\":null"},
-        {false, true, 8, NULL},
+        {"signing", true, 0, "\"signing\":\"openssl\""},
+        {"signing", true, 8, "\"signing\":\"batches of 8 (libcrypto-mb)\""},
+        {"signing", false, 8, "\"signing\":null"},
+        {"agreements", true, 8, "\"agreements\":\"batches of 8 (libcrypto-mb)\""},
+        {NULL, true, 8, NULL},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const struct status_child child = {.role = "any",
                                            .is_ready = rows[i].is_ready,
-                                           .is_signing = rows[i].is_signing,
+                                           .batched = rows[i].batched,
                                            .batch_lanes = rows[i].batch_lanes};
         struct instance_status status = plain();
         status.children = &child;
         status.child_count = 1;
         char *text = instance_status_to_json(&status);
         assert_non_null(text);
-        const char *found = strstr(text, rows[i].expected != NULL ? rows[i].expected : "signing");
+        const char *found = strstr(text, rows[i].expected != NULL ? rows[i].expected : "batches");
         assert_int_equal(found != NULL, rows[i].expected != NULL);
         free(text);
     }
@@ -188,11 +230,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(state_and_readiness_agree),
+        cmocka_unit_test(an_upgrade_is_told_of),
+        cmocka_unit_test(who_holds_the_place_says_what_serves),
         cmocka_unit_test(report_mode_is_told),
         cmocka_unit_test(lists_hold_what_was_gathered),
         cmocka_unit_test(an_expired_certificate_is_a_state_where_the_policy_says_so),
         cmocka_unit_test(what_ends_soon_is_listed_and_the_rest_is_not),
-        cmocka_unit_test(the_keyholder_tells_how_it_signs),
+        cmocka_unit_test(processes_tell_what_they_compute_in_batches),
         cmocka_unit_test(text_that_is_no_utf8_fails_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

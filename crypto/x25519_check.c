@@ -1,0 +1,107 @@
+/* crypto/x25519_check.c · SPDX-License-Identifier: Apache-2.0 */
+#include "crypto/x25519_check.h"
+
+#include <openssl/crypto.h>
+#include <string.h>
+
+#include "crypto/x25519_batch.h"
+
+struct vector {
+    uint8_t scalar[X25519_BYTES];
+    uint8_t point[X25519_BYTES];
+    uint8_t result[X25519_BYTES];
+};
+
+/* RFC 7748 §5.2: both of its single ones (the point of the second has its unused bit set), and the
+ * first step of the repeated one, whose point is the base point. */
+static const struct vector VECTORS[] = {
+    {{0xa5, 0x46, 0xe3, 0x6b, 0xf0, 0x52, 0x7c, 0x9d, 0x3b, 0x16, 0x15,
+      0x4b, 0x82, 0x46, 0x5e, 0xdd, 0x62, 0x14, 0x4c, 0x0a, 0xc1, 0xfc,
+      0x5a, 0x18, 0x50, 0x6a, 0x22, 0x44, 0xba, 0x44, 0x9a, 0xc4},
+     {0xe6, 0xdb, 0x68, 0x67, 0x58, 0x30, 0x30, 0xdb, 0x35, 0x94, 0xc1,
+      0xa4, 0x24, 0xb1, 0x5f, 0x7c, 0x72, 0x66, 0x24, 0xec, 0x26, 0xb3,
+      0x35, 0x3b, 0x10, 0xa9, 0x03, 0xa6, 0xd0, 0xab, 0x1c, 0x4c},
+     {0xc3, 0xda, 0x55, 0x37, 0x9d, 0xe9, 0xc6, 0x90, 0x8e, 0x94, 0xea,
+      0x4d, 0xf2, 0x8d, 0x08, 0x4f, 0x32, 0xec, 0xcf, 0x03, 0x49, 0x1c,
+      0x71, 0xf7, 0x54, 0xb4, 0x07, 0x55, 0x77, 0xa2, 0x85, 0x52}},
+    {{0x4b, 0x66, 0xe9, 0xd4, 0xd1, 0xb4, 0x67, 0x3c, 0x5a, 0xd2, 0x26,
+      0x91, 0x95, 0x7d, 0x6a, 0xf5, 0xc1, 0x1b, 0x64, 0x21, 0xe0, 0xea,
+      0x01, 0xd4, 0x2c, 0xa4, 0x16, 0x9e, 0x79, 0x18, 0xba, 0x0d},
+     {0xe5, 0x21, 0x0f, 0x12, 0x78, 0x68, 0x11, 0xd3, 0xf4, 0xb7, 0x95,
+      0x9d, 0x05, 0x38, 0xae, 0x2c, 0x31, 0xdb, 0xe7, 0x10, 0x6f, 0xc0,
+      0x3c, 0x3e, 0xfc, 0x4c, 0xd5, 0x49, 0xc7, 0x15, 0xa4, 0x93},
+     {0x95, 0xcb, 0xde, 0x94, 0x76, 0xe8, 0x90, 0x7d, 0x7a, 0xad, 0xe4,
+      0x5c, 0xb4, 0xb8, 0x73, 0xf8, 0x8b, 0x59, 0x5a, 0x68, 0x79, 0x9f,
+      0xa1, 0x52, 0xe6, 0xf8, 0xf7, 0x64, 0x7a, 0xac, 0x79, 0x57}},
+    {{9}, {9}, {0x42, 0x2c, 0x8e, 0x7a, 0x62, 0x27, 0xd7, 0xbc, 0xa1, 0x35, 0x0b,
+                0x3e, 0x2b, 0xb7, 0x27, 0x9f, 0x78, 0x97, 0xb8, 0x7b, 0xb6, 0x85,
+                0x4b, 0x78, 0x3c, 0x60, 0xe8, 0x03, 0x11, 0xae, 0x30, 0x79}},
+};
+
+enum { VECTOR_COUNT = sizeof(VECTORS) / sizeof(VECTORS[0]), RANDOM_ROUNDS = 2 };
+
+static bool is_right(const struct x25519_lane *lane, const uint8_t *expected)
+{
+    return lane->is_computed && CRYPTO_memcmp(lane->out, expected, X25519_BYTES) == 0;
+}
+
+/* Each vector in each lane, beside others. */
+static bool check_vectors(size_t shift)
+{
+    uint8_t out[X25519_BATCH_LANES][X25519_BYTES];
+    struct x25519_lane lanes[X25519_BATCH_LANES];
+    for (size_t i = 0; i < X25519_BATCH_LANES; i++) {
+        const struct vector *vector = &VECTORS[(i + shift) % VECTOR_COUNT];
+        lanes[i] =
+            (struct x25519_lane){.scalar = vector->scalar, .point = vector->point, .out = out[i]};
+    }
+    x25519_batch_points(lanes, X25519_BATCH_LANES);
+    for (size_t i = 0; i < X25519_BATCH_LANES; i++) {
+        if (!is_right(&lanes[i], VECTORS[(i + shift) % VECTOR_COUNT].result)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Public keys of random scalars, and agreements of each with the next one's. */
+static bool check_random(struct x25519 *openssl, struct x25519_share *shares)
+{
+    uint8_t out[X25519_BATCH_LANES][X25519_BYTES];
+    struct x25519_lane lanes[X25519_BATCH_LANES];
+    for (size_t i = 0; i < X25519_BATCH_LANES; i++) {
+        if (!x25519_make_share(openssl, &shares[i])) {
+            return false;
+        }
+        lanes[i] = (struct x25519_lane){.scalar = shares[i].scalar, .out = out[i]};
+    }
+    x25519_batch_base(lanes, X25519_BATCH_LANES);
+    for (size_t i = 0; i < X25519_BATCH_LANES; i++) {
+        if (!is_right(&lanes[i], shares[i].point)) {
+            return false;
+        }
+        lanes[i].point = shares[(i + 1) % X25519_BATCH_LANES].point;
+    }
+    x25519_batch_points(lanes, X25519_BATCH_LANES);
+    for (size_t i = 0; i < X25519_BATCH_LANES; i++) {
+        uint8_t expected[X25519_BYTES];
+        if (!x25519_agree(openssl, &shares[i], lanes[i].point, expected) ||
+            !is_right(&lanes[i], expected)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool x25519_check_batches(struct x25519 *openssl)
+{
+    struct x25519_share shares[X25519_BATCH_LANES];
+    bool is_sound = true;
+    for (size_t i = 0; i < VECTOR_COUNT && is_sound; i++) {
+        is_sound = check_vectors(i);
+    }
+    for (size_t i = 0; i < RANDOM_ROUNDS && is_sound; i++) {
+        is_sound = check_random(openssl, shares);
+    }
+    return is_sound;
+}
