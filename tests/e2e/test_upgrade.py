@@ -18,7 +18,7 @@ import time
 
 import pytest
 from conftest import PATIENCE, Conn, fill, wait_until
-from test_process import HELLO, REQUEST, children
+from test_process import HELLO, REQUEST, children, title
 from test_reload import echo, echoes, upgraded
 
 CONFIG = """
@@ -93,6 +93,14 @@ def upgrading(sallyport, binary, run_sallyport, authority, backend, tmp_path):
         proxy.wait_event("ready")
         return Upgrading(proxy, program, values, run_sallyport)
     return start
+
+
+def pids_of(pid):
+    """Of all children, those of a former program too, whose roles are the same."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return set(map(int, pathlib.Path(
+            f"/proc/{pid}/task/{pid}/children").read_text().split()))
+    return set()
 
 
 def gone(pids):
@@ -281,7 +289,7 @@ def test_a_configuration_that_is_refused_changes_nothing(upgrading):
 
 def test_a_start_that_fails_leaves_the_former_children_serving(upgrading):
     running = upgrading()
-    before = children(running.pid)
+    before = pids_of(running.pid)
     more = CONFIG.replace("  - {name: plain", """  - {name: more, address: "127.0.0.1:@more@", tls: off,
      routes: [{host: "*", path: /, backend: app}]}
   - {name: plain""")
@@ -291,19 +299,19 @@ def test_a_start_that_fails_leaves_the_former_children_serving(upgrading):
         port = stranger.getsockname()[1]
         running.write(more, more=port)
         assert "in use by another process" in running.refuse()
-        wait_until(lambda: children(running.pid) == before, "the new children to end")
+        wait_until(lambda: pids_of(running.pid) == before, "the new children to end")
         status = running.status()
         assert status["state"] == "holding" and status["ready"], status
         assert "in use" in status["upgrade"]["reason"]
         assert running.get() == b"hello"
         running.refuse()  # the same again, from there
-        assert running.get() == b"hello" and children(running.pid) == before
+        assert running.get() == b"hello" and pids_of(running.pid) == before
     running.ask()
     running.proxy.wait_event("upgraded")
     assert running.status()["state"] == "ready" and running.get() == b"hello"
     with Conn.tcp(port) as conn:
         assert conn.send(REQUEST).response().body == b"hello"
-    wait_until(lambda: gone(before.values()), "the former children to end")
+    wait_until(lambda: gone(before), "the former children to end")
 
 
 def test_who_holds_the_place_ends_when_told(upgrading):
@@ -320,14 +328,48 @@ def test_who_holds_the_place_ends_when_told(upgrading):
     assert not (running.program.parent / "admin.sock").exists()
 
 
+def test_all_children_end_with_the_master_whoever_has_started_them(upgrading):
+    running = upgrading(answer=echo, drain="20s")
+    with running.proxy.tls("web") as conn:
+        assert echoes(upgraded(conn, "/"))
+        running.upgrade()
+        assert echoes(conn)  # so one of the former workers is there
+        pids = pids_of(running.pid)
+        assert len(pids) >= 5, pids
+        os.kill(running.pid, signal.SIGKILL)
+        running.proxy.process.popen.wait(PATIENCE)
+        wait_until(lambda: gone(pids), "all children to end")
+
+
+def test_a_new_child_that_dies_before_it_is_ready_is_a_failed_start(upgrading):
+    """Or it has been ready just before: then it was started again, and the upgrade is done."""
+    running = upgrading()
+    former = pids_of(running.pid)
+    running.ask()
+    new = wait_until(lambda: [pid for pid in pids_of(running.pid) - former
+                              if title(pid).startswith("sallyport: worker")],
+                     "a new worker", pause=0)
+    os.kill(new[0], signal.SIGKILL)
+    running.proxy.process.wait_for(
+        lambda: running.proxy.events("upgrade_failed") or running.proxy.events("upgraded"), "an end")
+    if running.proxy.events("upgrade_failed"):
+        assert running.status()["state"] == "holding"
+        wait_until(lambda: pids_of(running.pid) == former, "the new children to end")
+    assert running.get() == b"hello"
+    if running.proxy.events("upgrade_failed"):
+        running.ask()
+        running.proxy.wait_event("upgraded")
+        assert running.get() == b"hello"
+
+
 @pytest.mark.parametrize("after_ms", [0, 30, 60, 90, 120, 160, 220])
 def test_a_sigterm_at_any_moment_ends_the_instance(upgrading, after_ms):
     running = upgrading()
-    seen = set(children(running.pid).values())
+    seen = pids_of(running.pid)
     running.ask()
     deadline = time.monotonic() + after_ms / 1000
     while time.monotonic() < deadline:
-        seen |= set(children(running.pid).values())
+        seen |= pids_of(running.pid)
     assert running.proxy.stop() == 0
     wait_until(lambda: gone(seen), "all children to end")
     assert not (running.program.parent / "admin.sock").exists()
