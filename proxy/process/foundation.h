@@ -45,7 +45,7 @@ MUST_CHECK enum status foundation_open(struct foundation *foundation, const stru
  * the list of spent tickets.
  */
 MUST_CHECK enum status foundation_listen(struct foundation *foundation,
-                                         const struct listen_sockets *former,
+                                         const struct listen_sources *sources,
                                          struct process_error *error);
 
 /* How many a configuration asks for. */

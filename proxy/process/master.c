@@ -241,7 +241,9 @@ static enum status open_signals(struct master *master)
 
 static enum status open_sockets(struct master *master)
 {
-    return foundation_listen(&master->foundation, master->inherited, master->error);
+    const struct listen_sources sources = {.former = master->inherited,
+                                           .inherited = master->start->inherited};
+    return foundation_listen(&master->foundation, &sources, master->error);
 }
 
 static enum status open_children(struct master *master)
