@@ -105,11 +105,11 @@ static bool open_spent_tickets(struct foundation *foundation, int former)
     return foundation->spent != NULL;
 }
 
-enum status foundation_listen(struct foundation *foundation, const struct listen_sockets *former,
+enum status foundation_listen(struct foundation *foundation, const struct listen_sources *sources,
                               int former_spent, struct process_error *error)
 {
     enum status status = listen_sockets_open(&foundation->sockets, foundation->config,
-                                             foundation->worker_count, former, error);
+                                             foundation->worker_count, sources, error);
     if (status != STATUS_OK) {
         return status;
     }

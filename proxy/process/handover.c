@@ -129,7 +129,8 @@ static void write_items(const struct handover *handover, FILE *out)
 {
     for (size_t i = 0; i < handover->socket_count; i++) {
         const struct handover_socket *socket = &handover->sockets[i];
-        (void)fprintf(out, "socket %d %" PRIu32 " ", socket->descriptor, socket->row);
+        (void)fprintf(out, "%s %d %" PRIu32 " ", socket->is_lent ? "lent" : "socket",
+                      socket->descriptor, socket->row);
         write_asked(&socket->asked, out);
         (void)fprintf(out, " %s\n", socket->bound);
     }
@@ -303,9 +304,9 @@ static bool read_spent(struct handover *handover, slice rest)
     return handover->spent < 0 && take_descriptor(&rest, &handover->spent) && rest.len == 0;
 }
 
-static bool read_socket(struct handover *handover, slice rest)
+static bool read_any_socket(struct handover *handover, slice rest, bool is_lent)
 {
-    struct handover_socket socket = {.descriptor = -1};
+    struct handover_socket socket = {.descriptor = -1, .is_lent = is_lent};
     uint64_t row = 0;
     if (!take_descriptor(&rest, &socket.descriptor) || !take_number(&rest, ITEMS_MAX, &row) ||
         !parse_asked(take_word(&rest), &socket.asked) ||
@@ -316,6 +317,16 @@ static bool read_socket(struct handover *handover, slice rest)
     socket.row = (uint32_t)row;
     return is_unix == (socket.asked.kind == CONFIG_ADDRESS_UNIX) &&
            handover_add_socket(handover, &socket) == STATUS_OK;
+}
+
+static bool read_socket(struct handover *handover, slice rest)
+{
+    return read_any_socket(handover, rest, false);
+}
+
+static bool read_lent(struct handover *handover, slice rest)
+{
+    return read_any_socket(handover, rest, true);
 }
 
 static bool read_child(struct handover *handover, slice rest)
@@ -380,8 +391,8 @@ static bool read_line(struct handover *handover, slice line)
     } LINES[] = {
         {"pid", read_pid},         {"begun", read_begun},   {"crew", read_crew},
         {"drain", read_drain},     {"log", read_log},       {"admin", read_admin},
-        {"tickets", read_tickets}, {"socket", read_socket}, {"child", read_child},
-        {"rules", read_rules},     {"spent", read_spent},
+        {"tickets", read_tickets}, {"socket", read_socket}, {"lent", read_lent},
+        {"child", read_child},     {"rules", read_rules},   {"spent", read_spent},
     };
     slice word = take_word(&line);
     for (size_t i = 0; i < sizeof(LINES) / sizeof(LINES[0]); i++) {

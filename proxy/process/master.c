@@ -242,7 +242,9 @@ static enum status open_signals(struct master *master)
 
 static enum status open_sockets(struct master *master)
 {
-    return foundation_listen(&master->foundation, master->inherited, master_former_spent(master),
+    const struct listen_sources sources = {.former = master->inherited,
+                                           .inherited = master->start->inherited};
+    return foundation_listen(&master->foundation, &sources, master_former_spent(master),
                              master->error);
 }
 

@@ -294,8 +294,9 @@ static enum plan_status gather(struct master *master, struct snapshot *snapshot)
     enum status status = STATUS_NOMEM;
     reload->next = live_generation_new(++reload->number, snapshot, config, roster->worker_count);
     if (reload->next != NULL) {
-        status = listen_sockets_open(&reload->sockets, config, roster->worker_count,
-                                     master->foundation.sockets, &error);
+        const struct listen_sources sources = {.former = master->foundation.sockets};
+        status =
+            listen_sockets_open(&reload->sockets, config, roster->worker_count, &sources, &error);
     }
     if (status == STATUS_OK) {
         status = staples_open(&reload->staples, roster, reload->next, config, master->staples);
@@ -305,7 +306,7 @@ static enum plan_status gather(struct master *master, struct snapshot *snapshot)
     }
     if (status != STATUS_OK) {
         (void)fprintf(reload->complaints, "%s\n", error.text);
-        return PLAN_SYSTEM;
+        return status == STATUS_REFUSED ? PLAN_BAD_INPUT : PLAN_SYSTEM;
     }
     return PLAN_FINE;
 }

@@ -20,7 +20,7 @@ static const char TEXT[] = "sallyport-handover 1\n"
                            "socket 11 0 4:7f000001:8443 127.0.0.1:8443\n"
                            "socket 12 1 4:7f000001:8443 127.0.0.1:8443\n"
                            "socket 13 0 6:00000000000000000000000000000000:0 [::]:41234\n"
-                           "socket 14 0 unix unix:/run/web.sock\n"
+                           "lent 14 0 unix unix:/run/web.sock\n"
                            "child 15 4712 1 0 worker 1\n"
                            "child - 4713 1 99000 keyholder\n"
                            "rules 7947 7946,8301 nodes\n"
@@ -51,6 +51,7 @@ static void is_written_as_it_was_read(void **state)
     assert_int_equal(handover.sockets[0].asked.port, 8443);
     assert_int_equal(handover.sockets[2].asked.kind, CONFIG_ADDRESS_IP6);
     assert_string_equal(handover_asked(&handover.sockets[3]).path, "/run/web.sock");
+    assert_true(handover.sockets[3].is_lent && !handover.sockets[2].is_lent);
     assert_int_equal(handover.child_count, 2);
     assert_int_equal(handover.children[1].channel, -1);
     assert_int_equal(handover.children[1].gone_ms, 99000);

@@ -47,7 +47,8 @@ static int open_rig(void **state)
     const struct roster_supplies supplies = {.loop = rig->loop, .config = &rig->config};
     const struct child_events events = {.self = rig};
     if (roster_init(&rig->roster, &supplies, &snapshot, WORKERS, &events) != STATUS_OK ||
-        listen_sockets_open(&rig->sockets, &rig->config, WORKERS, NULL, &error) != STATUS_OK) {
+        listen_sockets_open(&rig->sockets, &rig->config, WORKERS, &(struct listen_sources){0},
+                            &error) != STATUS_OK) {
         return -1;
     }
     for (size_t i = 0; i < ENDS; i++) {
