@@ -59,5 +59,6 @@ struct master {
     struct expiry_watch *expiry;
     struct reload reload;
     struct deadline deadline; /* of draining or stopping */
+    bool is_unlocked_told;    /* that a keyholder's memory is not locked */
     const char *sandbox_told; /* what of the sandbox the log says is missing; NULL: nothing */
 };
