@@ -159,7 +159,7 @@ static void hear(struct stage *stage)
     }
 }
 
-/* The right signature, in any order and as often as the programme says; or a wrong generation. */
+/* The right signatures, in any order and as often as the programme says; or a wrong generation. */
 static void answer(struct stage *stage)
 {
     static struct key_message message;
@@ -174,7 +174,7 @@ static void answer(struct stage *stage)
         sent->generation = request->generation + (which > 250 ? 1U : 0U);
         sent->status = (shape & 4) != 0 ? KEY_STATUS_FAILED : KEY_STATUS_DONE;
         sent->signature_len = sent->status == KEY_STATUS_DONE ? 1U + (shape >> 3) : 0;
-        sent->signature[0] = request->hash[0];
+        sent->signature[0] = which > 250 ? 0 : request->hash[0]; /* a lie is known by its zero */
     }
     size_t len = key_message_encode(&message, packet);
     if (stage->far >= 0 && len > 0) {
@@ -182,7 +182,7 @@ static void answer(struct stage *stage)
     }
 }
 
-/* Bytes as they come. A signature that they make up begins with a zero, as sign() expects of a lie.
+/* Bytes as they come, but for signatures, which would be lies that nobody knows.
  */
 static void answer_anything(struct stage *stage)
 {
