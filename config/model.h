@@ -392,7 +392,8 @@ struct config {
     struct config_log log;
     struct config_limits limits;
     struct config_timeouts timeouts;
-    uint64_t workers; /* 0: one a core */
+    uint64_t workers;    /* 0: one a core */
+    uint64_t keyholders; /* 0: one for every two workers */
     enum config_sandbox sandbox;
     const char *user;   /* the account that children run as when started by root; NULL: choose */
     const char **files; /* every YAML file read, the main one first */

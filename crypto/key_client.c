@@ -49,10 +49,25 @@ static uint64_t now_ms(void)
 
 /* ---- waking ---- */
 
+/* The time before which what began has waited for longer than `limit_ms`. */
+static uint64_t limit_before(uint64_t now, uint64_t limit_ms)
+{
+    return now > limit_ms ? now - limit_ms : 0;
+}
+
+/* A death costs those who wait some milliseconds and not their handshakes: the successor is asked
+ * what the dead one has not answered. */
+static void ask_again(struct key_client *client)
+{
+    uint64_t now = now_ms();
+    key_slots_ask_again(&client->slots, now, limit_before(now, KEY_CLIENT_ANSWER_MS_MAX),
+                        KEY_CLIENT_TIMES_SENT_MAX);
+}
+
 static void lose(struct key_client *client)
 {
     client->is_lost = true;
-    key_slots_fail_sent(&client->slots);
+    ask_again(client);
 }
 
 static void close_descriptor(struct key_client *client)
@@ -158,7 +173,7 @@ static void send_queue(struct key_client *client)
         if (!send_packet(client, len)) {
             return;
         }
-        key_slots_sent(&client->slots, client->out.count);
+        key_slots_sent(&client->slots, client->out.count, now_ms());
     }
 }
 
@@ -264,7 +279,7 @@ bool key_client_sign(struct key_client *client, uint32_t key_id,
     if (!parked_job_find(&slot->job) || !parked_job_wait(&client->turns, is_over, slot)) {
         wait_blocking(client, slot);
     }
-    /* Still queued: the channel was lost under a blocking caller, whose request is the youngest. */
+    /* Still queued: the channel was lost under a blocking caller, who cannot wait for another. */
     bool done = slot->state == KEY_SLOT_DONE;
     if (done) {
         memcpy(signature, slot->signature, slot->signature_len);
@@ -312,7 +327,7 @@ void key_client_free(struct key_client *client)
 void key_client_attach(struct key_client *client, int descriptor)
 {
     client->turns++;
-    key_slots_fail_sent(&client->slots);
+    ask_again(client);
     close_descriptor(client);
     int flags = fcntl(descriptor, F_GETFL);
     (void)fcntl(descriptor, F_SETFL, flags | O_NONBLOCK);
@@ -349,6 +364,11 @@ size_t key_client_waiting(const struct key_client *client)
     return key_slots_used(&client->slots);
 }
 
+bool key_client_wants_keys(const struct key_client *client, uint32_t first, size_t count)
+{
+    return key_slots_want(&client->slots, first, count);
+}
+
 void key_client_flush(struct key_client *client)
 {
     client->turns++;
@@ -363,12 +383,6 @@ void key_client_on_readable(struct key_client *client)
     client->turns++;
     read_answers(client);
     settle(client);
-}
-
-/* What waited for longer than `limit_ms` began at this time or before. */
-static uint64_t limit_before(uint64_t now, uint64_t limit_ms)
-{
-    return now > limit_ms ? now - limit_ms : 0;
 }
 
 void key_client_on_tick(struct key_client *client)

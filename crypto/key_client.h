@@ -6,6 +6,10 @@
  *
  * Why it exists: a handshake that waits for a signature must not stop the worker's other conns.
  *
+ * A keyholder may die at any time. What it has not answered is asked of the next one, up to
+ * KEY_CLIENT_TIMES_SENT_MAX times in all, unless it has waited for KEY_CLIENT_ANSWER_MS_MAX
+ * already. So a death costs a delay and no handshake.
+ *
  * Owner: the worker. It must outlive the key provider, and every SSL object of the worker's.
  *
  * What the loop does
@@ -31,7 +35,8 @@
  *   6. Never SSL_free while SSL_waiting_for_async(ssl): the job, its stack and the slot would be
  *      lost for good. A stream that is to end while parked (client gone, deadline) keeps its SSL
  *      until `wake`, calls SSL_do_handshake once more, whatever it returns, and then frees. The
- *      wake comes at the latest after KEY_CLIENT_ANSWER_MS_MAX; key_client_detach brings all now.
+ *      wake comes at the latest after twice KEY_CLIENT_ANSWER_MS_MAX; key_client_detach brings all
+ *      now.
  *   7. Handshake done: SSL_clear_mode(ssl, SSL_MODE_ASYNC), or each SSL_read and SSL_write starts
  *      a job too.
  *
@@ -57,6 +62,7 @@ enum {
     KEY_CLIENT_PARKED_MAX = 1000,
     KEY_CLIENT_DETACHED_MS_MAX = 2000, /* how long a request waits for a new keyholder */
     KEY_CLIENT_ANSWER_MS_MAX = 4000,   /* then the keyholder is taken for dead */
+    KEY_CLIENT_TIMES_SENT_MAX = 4,     /* a request that ends every keyholder must end itself */
     KEY_CLIENT_BLOCKING_MS_MAX = 2000,
 };
 
@@ -64,8 +70,8 @@ struct key_client_events {
     void *self;
     /* Borrowed for the call. NULL: not interested. */
     void (*on_tickets)(void *self, const struct ticket_keys *keys);
-    /* The keyholder is gone, or spoke nonsense, or was silent for too long; all requests sent to it
-     * have been failed and woken. Wait for the master's new descriptor and attach it. May be
+    /* The keyholder is gone, or spoke nonsense, or was silent for too long. Wait for the master's
+     * new descriptor and attach it: its keyholder must have all keys that this one had. May be
      * NULL. */
     void (*on_detached)(void *self);
 };
@@ -85,8 +91,8 @@ struct key_client *key_client_new(size_t parked_max, const struct key_client_eve
 /* Nothing may wait any more (call key_client_detach and let streams finish first). NULL is fine. */
 void key_client_free(struct key_client *client);
 
-/* Takes `descriptor` (SOCK_SEQPACKET; made non-blocking) in place of any old one, whose requests
- * fail. Requests that came in while detached are sent with the next flush. Stop polling the old
+/* Takes `descriptor` (SOCK_SEQPACKET; made non-blocking) in place of any old one. What that one has
+ * not answered, and what came in while detached, is sent with the next flush. Stop polling the old
  * descriptor before: it is closed here, without on_detached. */
 void key_client_attach(struct key_client *client, int descriptor);
 
@@ -99,6 +105,9 @@ bool key_client_is_attached(const struct key_client *client);
 size_t key_client_parked_max(const struct key_client *client);
 /* Requests not answered yet, or answered and not fetched. */
 size_t key_client_waiting(const struct key_client *client);
+/* Whether a request that waits is for any of `count` keys from `first` on, which therefore have to
+ * stay granted. */
+bool key_client_wants_keys(const struct key_client *client, uint32_t first, size_t count);
 
 /* Wakes what is due, lets streams in that waited for room, then sends all requests gathered. */
 void key_client_flush(struct key_client *client);

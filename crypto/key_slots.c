@@ -15,10 +15,37 @@ static struct key_slot *ring_at(const struct key_slots *slots, const struct key_
     return &slots->slots[ring->numbers[(ring->first + index) % slots->count]];
 }
 
+static void ring_push_front(const struct key_slots *slots, struct key_slot_ring *ring,
+                            uint16_t number)
+{
+    ring->first = (ring->first + slots->count - 1) % slots->count;
+    ring->numbers[ring->first] = number;
+    ring->count++;
+}
+
 static void ring_drop(const struct key_slots *slots, struct key_slot_ring *ring, size_t count)
 {
     ring->first = (ring->first + count) % slots->count;
     ring->count -= count;
+}
+
+/* Takes out those that `is_out` names; the others keep their order. */
+static void ring_sift(const struct key_slots *slots, struct key_slot_ring *ring,
+                      bool (*is_out)(const struct key_slot *slot))
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < ring->count; i++) {
+        uint16_t number = ring->numbers[(ring->first + i) % slots->count];
+        if (!is_out(&slots->slots[number])) {
+            ring->numbers[(ring->first + kept++) % slots->count] = number;
+        }
+    }
+    ring->count = kept;
+}
+
+static bool is_not_queued(const struct key_slot *slot)
+{
+    return slot->state != KEY_SLOT_QUEUED;
 }
 
 bool key_slots_init(struct key_slots *slots, size_t count)
@@ -56,6 +83,8 @@ struct key_slot *key_slots_take(struct key_slots *slots, uint64_t now_ms)
     struct key_slot *slot = &slots->slots[slots->free[--slots->free_count]];
     slot->request.generation++;
     slot->since_ms = now_ms;
+    slot->entered_ms = now_ms;
+    slot->times_sent = 0;
     slot->signature_len = 0;
     slot->job = (struct parked_job){0};
     slot->state = KEY_SLOT_QUEUED;
@@ -65,10 +94,11 @@ struct key_slot *key_slots_take(struct key_slots *slots, uint64_t now_ms)
 
 void key_slots_give_back(struct key_slots *slots, struct key_slot *slot)
 {
-    if (slot->state == KEY_SLOT_QUEUED) {
-        slots->queue.count--;
-    }
+    bool is_queued = slot->state == KEY_SLOT_QUEUED;
     slot->state = KEY_SLOT_FREE;
+    if (is_queued) {
+        ring_sift(slots, &slots->queue, is_not_queued);
+    }
     /* Resumed by a stray call before its wake: it must not be woken later. */
     slot->job = (struct parked_job){0};
     slots->free[slots->free_count++] = slot->request.slot;
@@ -94,10 +124,13 @@ struct key_slot *key_slots_queued_at(const struct key_slots *slots, size_t index
     return ring_at(slots, &slots->queue, index);
 }
 
-void key_slots_sent(struct key_slots *slots, size_t count)
+void key_slots_sent(struct key_slots *slots, size_t count, uint64_t now_ms)
 {
     for (size_t i = 0; i < count; i++) {
-        ring_at(slots, &slots->queue, i)->state = KEY_SLOT_SENT;
+        struct key_slot *slot = ring_at(slots, &slots->queue, i);
+        slot->state = KEY_SLOT_SENT;
+        slot->entered_ms = now_ms;
+        slot->times_sent++;
     }
     ring_drop(slots, &slots->queue, count);
 }
@@ -132,17 +165,48 @@ void key_slots_fail_sent(struct key_slots *slots)
 
 void key_slots_fail_queued(struct key_slots *slots, uint64_t since_ms)
 {
-    while (slots->queue.count > 0 && ring_at(slots, &slots->queue, 0)->since_ms <= since_ms) {
-        struct key_slot *slot = ring_at(slots, &slots->queue, 0);
-        ring_drop(slots, &slots->queue, 1);
-        key_slots_end(slots, slot, KEY_SLOT_FAILED);
+    for (size_t i = 0; i < slots->queue.count; i++) {
+        struct key_slot *slot = ring_at(slots, &slots->queue, i);
+        if (slot->entered_ms <= since_ms) {
+            key_slots_end(slots, slot, KEY_SLOT_FAILED);
+        }
     }
+    ring_sift(slots, &slots->queue, is_not_queued);
 }
 
 bool key_slots_has_sent_before(const struct key_slots *slots, uint64_t since_ms)
 {
     for (size_t i = 0; i < slots->count; i++) {
-        if (slots->slots[i].state == KEY_SLOT_SENT && slots->slots[i].since_ms < since_ms) {
+        if (slots->slots[i].state == KEY_SLOT_SENT && slots->slots[i].entered_ms < since_ms) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void key_slots_ask_again(struct key_slots *slots, uint64_t now_ms, uint64_t since_ms,
+                         unsigned times)
+{
+    for (size_t i = slots->count; i-- > 0;) {
+        struct key_slot *slot = &slots->slots[i];
+        if (slot->state != KEY_SLOT_SENT) {
+            continue;
+        }
+        if (slot->since_ms <= since_ms || slot->times_sent >= times) {
+            key_slots_end(slots, slot, KEY_SLOT_FAILED);
+            continue;
+        }
+        slot->state = KEY_SLOT_QUEUED;
+        slot->entered_ms = now_ms;
+        ring_push_front(slots, &slots->queue, slot->request.slot);
+    }
+}
+
+bool key_slots_want(const struct key_slots *slots, uint32_t first, size_t count)
+{
+    for (size_t i = 0; i < slots->count; i++) {
+        const struct key_slot *slot = &slots->slots[i];
+        if (key_slot_is_pending(slot) && slot->request.key_id - first < count) {
             return true;
         }
     }

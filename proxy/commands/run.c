@@ -16,8 +16,10 @@
 #include "proxy/base/clock.h"
 #include "proxy/commands/command.h"
 #include "proxy/commands/preparation.h"
+#include "proxy/process/foundation.h"
 #include "proxy/process/holding.h"
 #include "proxy/process/inheritance.h"
+#include "proxy/process/inherited_sockets.h"
 #include "proxy/process/invocation.h"
 #include "proxy/process/log_settings.h"
 #include "proxy/process/master.h"
@@ -40,6 +42,7 @@ struct run {
     struct handover handover;
     bool has_handover;
     bool is_rehearsal;
+    struct inherited_sockets *inherited;
 };
 
 static void print_help(void)
@@ -193,6 +196,7 @@ static enum command_exit run_master(struct run *run, struct run_plan *first, uin
     const struct master_start start = {
         .plan = &first->plan,
         .planner = {.self = run, .make = make_plan, .free = free_plan, .tell = tell_posture},
+        .inherited = run->inherited,
         .begun_us = begun_us,
         .invocation = run->has_invocation ? &run->invocation : NULL,
         .handover = run->has_handover ? &run->handover : NULL,
@@ -253,6 +257,28 @@ static enum command_exit rehearse(struct preparation *preparation)
     return COMMAND_FINE;
 }
 
+static enum command_exit say_refused(enum status status, const struct process_error *error)
+{
+    (void)fprintf(stderr, "%s\n", error->text);
+    return status == STATUS_REFUSED ? COMMAND_BAD_INPUT : COMMAND_SYSTEM;
+}
+
+/* Before anything else is executed, which must not get the sockets too. */
+static enum command_exit inherit(struct run *run)
+{
+    struct process_error error = {{0}};
+    enum status status = inherited_sockets_open(&run->inherited, &error);
+    return status == STATUS_OK ? COMMAND_FINE : say_refused(status, &error);
+}
+
+static enum command_exit check_inherited(const struct run *run, const struct config *config)
+{
+    struct process_error error = {{0}};
+    enum status status =
+        inherited_sockets_check(run->inherited, config, foundation_count_workers(config), &error);
+    return status == STATUS_OK ? COMMAND_FINE : say_refused(status, &error);
+}
+
 static enum command_exit run_all(struct run *run)
 {
     uint64_t begun_us = clock_monotonic_us();
@@ -270,6 +296,9 @@ static enum command_exit run_all(struct run *run)
         status = status == COMMAND_FINE ? rehearse(preparation) : status;
         free_plan(run, &first->plan);
         return status;
+    }
+    if (status == COMMAND_FINE) {
+        status = check_inherited(run, preparation->config);
     }
     if (status == COMMAND_FINE) {
         status = show_posture(preparation);
@@ -318,7 +347,8 @@ static int start(struct run *run, int argc, char **argv)
         print_help();
         return COMMAND_FINE;
     }
-    return (int)run_all(run);
+    enum command_exit status = inherit(run);
+    return status == COMMAND_FINE ? (int)run_all(run) : (int)status;
 }
 
 int command_run(int argc, char **argv)
@@ -330,6 +360,7 @@ int command_run(int argc, char **argv)
     }
     run.has_invocation = !run.is_rehearsal && invocation_open(&run.invocation) == STATUS_OK;
     int status = start(&run, argc, argv);
+    inherited_sockets_close(run.inherited);
     invocation_close(&run.invocation);
     inheritance_close(&run.handover);
     return status;

@@ -224,8 +224,9 @@ static enum status send_both(struct stream *stream, slice more, size_t *taken)
                              {(void *)(uintptr_t)more.at, more.len}};
     bool has_both = held.len > 0 && more.len > 0;
     const struct iovec *only = held.len > 0 ? &parts[0] : &parts[1];
-    const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-    ssize_t sent = has_both ? sendmsg(stream->descriptor, &message, MSG_NOSIGNAL)
+    /* writev for want of sendmsg, which a worker must not have: it passes descriptors. Children
+     * ignore SIGPIPE. */
+    ssize_t sent = has_both ? writev(stream->descriptor, parts, 2)
                             : send(stream->descriptor, only->iov_base, only->iov_len, MSG_NOSIGNAL);
     *taken = 0;
     if (sent < 0 && (errno == EAGAIN || errno == EINTR)) {

@@ -7,6 +7,8 @@
 
 #include "proxy/base/assert.h"
 
+enum { PASS_RIGHTS = 83 }; /* SO_PASSRIGHTS of Linux 6.16, which older headers have not */
+
 struct channel_rule {
     enum channel_end from;
     size_t fewest; /* descriptors */
@@ -36,6 +38,12 @@ enum status channel_pair(int *master_end, int *child_end)
     return STATUS_OK;
 }
 
+bool channel_refuse_descriptors(int descriptor)
+{
+    const int no = 0;
+    return setsockopt(descriptor, SOL_SOCKET, PASS_RIGHTS, &no, sizeof(no)) == 0;
+}
+
 static bool fits(const struct channel_rule *rule, size_t payload_len, size_t descriptor_count)
 {
     return descriptor_count >= rule->fewest && descriptor_count <= rule->most &&
@@ -54,30 +62,39 @@ static void encode_head(uint8_t *head, const struct channel_message *message)
     head[7] = (uint8_t)message->number;
 }
 
+static ssize_t send_with_descriptors(int descriptor, const struct channel_message *message,
+                                     struct iovec *packet)
+{
+    union descriptor_room room = {0};
+    size_t bytes = sizeof(int) * message->descriptor_count;
+    struct msghdr head = {.msg_iov = packet,
+                          .msg_iovlen = 1,
+                          .msg_control = room.bytes,
+                          .msg_controllen = CMSG_SPACE(bytes)};
+    struct cmsghdr *part = CMSG_FIRSTHDR(&head);
+    part->cmsg_level = SOL_SOCKET;
+    part->cmsg_type = SCM_RIGHTS;
+    part->cmsg_len = CMSG_LEN(bytes);
+    memcpy(CMSG_DATA(part), message->descriptors, bytes);
+    return sendmsg(descriptor, &head, MSG_NOSIGNAL);
+}
+
 enum status channel_send(int descriptor, const struct channel_message *message)
 {
     assert_always(fits(&RULES[message->kind], message->payload.len, message->descriptor_count));
-    uint8_t head[CHANNEL_HEAD_BYTES];
-    encode_head(head, message);
-    struct iovec parts[2] = {
-        {.iov_base = head, .iov_len = sizeof(head)},
-        {.iov_base = (void *)(uintptr_t)message->payload.at, .iov_len = message->payload.len},
-    };
-    struct msghdr packet = {.msg_iov = parts, .msg_iovlen = 2};
-    union descriptor_room room = {0};
-    if (message->descriptor_count > 0) {
-        size_t bytes = sizeof(int) * message->descriptor_count;
-        packet.msg_control = room.bytes;
-        packet.msg_controllen = CMSG_SPACE(bytes);
-        struct cmsghdr *part = CMSG_FIRSTHDR(&packet);
-        part->cmsg_level = SOL_SOCKET;
-        part->cmsg_type = SCM_RIGHTS;
-        part->cmsg_len = CMSG_LEN(bytes);
-        memcpy(CMSG_DATA(part), message->descriptors, bytes);
+    uint8_t packet[CHANNEL_PACKET_MAX];
+    struct iovec whole = {packet, CHANNEL_HEAD_BYTES + message->payload.len};
+    encode_head(packet, message);
+    if (message->payload.len > 0) {
+        memcpy(packet + CHANNEL_HEAD_BYTES, message->payload.at, message->payload.len);
     }
     ssize_t sent;
     do {
-        sent = sendmsg(descriptor, &packet, MSG_NOSIGNAL);
+        /* Workers and keyholders have no sendmsg: with it goes a descriptor, whose closing may
+         * take long, and it is the receiver who waits. */
+        sent = message->descriptor_count > 0
+                   ? send_with_descriptors(descriptor, message, &whole)
+                   : send(descriptor, whole.iov_base, whole.iov_len, MSG_NOSIGNAL);
     } while (sent < 0 && errno == EINTR);
     if (sent >= 0) {
         return STATUS_OK;

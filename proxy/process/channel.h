@@ -44,7 +44,7 @@ enum {
     X(LOG,         MASTER, 1, 1,                       0, 0)    /* the log file, opened again */ \
     X(ASK,         MASTER, 1, 1,                       0, 2048) /* to a fetcher: sealed OCSP request; payload: URL */ \
     X(READY,       CHILD,  0, 0,                       0, 0)    /* number: its sandbox (sandbox.h); also signatures (keyholder) or agreements (worker) a batch, in the upper half */ \
-    X(FAILED,      CHILD,  0, 0,                       1, 1024) /* why, in one sentence */ \
+    X(FAILED,      CHILD,  0, 0,                       1, 1024) /* why, in one sentence; number: generation_failure() */ \
     X(DRAINED,     CHILD,  0, 0,                       0, 0)    \
     X(NEED_KEYS,   CHILD,  0, 0,                       0, 0)    /* number: which channel to the keyholder ended */ \
     X(ANSWER,      CHILD,  1, 1,                       0, 0)    /* a fetcher's sealed response */ \
@@ -73,6 +73,10 @@ struct channel_message {
 
 /* A connected pair, both ends non-blocking and close-on-exec. */
 MUST_CHECK enum status channel_pair(int *master_end, int *child_end);
+
+/* From now on whoever sends descriptors to this end is refused. False: the kernel cannot (it is
+ * older than 6.16). */
+bool channel_refuse_descriptors(int descriptor);
 
 /* Sends one message; its descriptors stay the caller's. AGAIN: the other end does not read;
  * BROKEN: it is gone. */

@@ -90,6 +90,9 @@ enum status child_start(struct child *child, struct spawn_order *order)
         child->channel = -1;
         return STATUS_SYS;
     }
+    if (!order->sends_files) {
+        (void)channel_refuse_descriptors(child->channel);
+    }
     order->title = child->title;
     order->channel = child_end;
     enum status status =

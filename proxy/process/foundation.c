@@ -96,23 +96,25 @@ enum status foundation_open(struct foundation *foundation, const struct config *
 }
 
 /* Whether or not it is used: a reload may change that, and pages are taken by use alone. */
-static bool open_spent_tickets(struct foundation *foundation)
+static bool open_spent_tickets(struct foundation *foundation, int former)
 {
-    foundation->spent_tickets = spent_tickets_create((size_t)foundation->config->tickets.spent_max);
+    size_t room = (size_t)foundation->config->tickets.spent_max;
+    foundation->spent_tickets =
+        former < 0 ? spent_tickets_create(room) : fcntl(former, F_DUPFD_CLOEXEC, 0);
     foundation->spent = spent_tickets_attach(foundation->spent_tickets);
     return foundation->spent != NULL;
 }
 
-enum status foundation_listen(struct foundation *foundation, const struct listen_sockets *former,
-                              struct process_error *error)
+enum status foundation_listen(struct foundation *foundation, const struct listen_sources *sources,
+                              int former_spent, struct process_error *error)
 {
     enum status status = listen_sockets_open(&foundation->sockets, foundation->config,
-                                             foundation->worker_count, former, error);
+                                             foundation->worker_count, sources, error);
     if (status != STATUS_OK) {
         return status;
     }
     foundation->slots = slots_new(foundation->worker_count + 1); /* pages cannot be none */
-    if (foundation->slots == NULL || !open_spent_tickets(foundation)) {
+    if (foundation->slots == NULL || !open_spent_tickets(foundation, former_spent)) {
         process_error_set(error, "no memory for the workers: %s", strerror(errno));
         return STATUS_NOMEM;
     }

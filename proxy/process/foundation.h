@@ -42,10 +42,9 @@ MUST_CHECK enum status foundation_open(struct foundation *foundation, const stru
                                        struct process_error *error);
 
 /* Opens the listening sockets, as listen_sockets_open does, the counters, one of each a worker, and
- * the list of spent tickets.
- */
+ * the list of spent tickets, which is the former program's (-1: there is none). */
 MUST_CHECK enum status foundation_listen(struct foundation *foundation,
-                                         const struct listen_sockets *former,
+                                         const struct listen_sources *sources, int former_spent,
                                          struct process_error *error);
 
 /* How many a configuration asks for. */

@@ -13,7 +13,7 @@ enum { ITEMS_MAX = 65536, DESCRIPTOR_MAX = 1 << 24 };
 
 void handover_init(struct handover *handover)
 {
-    *handover = (struct handover){.log = -1, .admin = -1, .tickets = -1};
+    *handover = (struct handover){.log = -1, .admin = -1, .tickets = -1, .spent = -1};
 }
 
 void handover_fini(struct handover *handover)
@@ -93,7 +93,7 @@ struct config_address handover_asked(const struct handover_socket *socket)
 void handover_each_descriptor(const struct handover *handover,
                               void (*run)(void *self, int descriptor), void *self)
 {
-    const int single[] = {handover->log, handover->admin, handover->tickets};
+    const int single[] = {handover->log, handover->admin, handover->tickets, handover->spent};
     for (size_t i = 0; i < sizeof(single) / sizeof(single[0]); i++) {
         if (single[i] >= 0) {
             run(self, single[i]);
@@ -129,7 +129,8 @@ static void write_items(const struct handover *handover, FILE *out)
 {
     for (size_t i = 0; i < handover->socket_count; i++) {
         const struct handover_socket *socket = &handover->sockets[i];
-        (void)fprintf(out, "socket %d %" PRIu32 " ", socket->descriptor, socket->row);
+        (void)fprintf(out, "%s %d %" PRIu32 " ", socket->is_lent ? "lent" : "socket",
+                      socket->descriptor, socket->row);
         write_asked(&socket->asked, out);
         (void)fprintf(out, " %s\n", socket->bound);
     }
@@ -165,6 +166,9 @@ void handover_write(const struct handover *handover, FILE *out)
     }
     if (handover->tickets >= 0) {
         (void)fprintf(out, "tickets %d\n", handover->tickets);
+    }
+    if (handover->spent >= 0) {
+        (void)fprintf(out, "spent %d\n", handover->spent);
     }
     write_items(handover, out);
     (void)fprintf(out, "end\n");
@@ -295,9 +299,14 @@ static bool read_tickets(struct handover *handover, slice rest)
     return handover->tickets < 0 && take_descriptor(&rest, &handover->tickets) && rest.len == 0;
 }
 
-static bool read_socket(struct handover *handover, slice rest)
+static bool read_spent(struct handover *handover, slice rest)
 {
-    struct handover_socket socket = {.descriptor = -1};
+    return handover->spent < 0 && take_descriptor(&rest, &handover->spent) && rest.len == 0;
+}
+
+static bool read_any_socket(struct handover *handover, slice rest, bool is_lent)
+{
+    struct handover_socket socket = {.descriptor = -1, .is_lent = is_lent};
     uint64_t row = 0;
     if (!take_descriptor(&rest, &socket.descriptor) || !take_number(&rest, ITEMS_MAX, &row) ||
         !parse_asked(take_word(&rest), &socket.asked) ||
@@ -308,6 +317,16 @@ static bool read_socket(struct handover *handover, slice rest)
     socket.row = (uint32_t)row;
     return is_unix == (socket.asked.kind == CONFIG_ADDRESS_UNIX) &&
            handover_add_socket(handover, &socket) == STATUS_OK;
+}
+
+static bool read_socket(struct handover *handover, slice rest)
+{
+    return read_any_socket(handover, rest, false);
+}
+
+static bool read_lent(struct handover *handover, slice rest)
+{
+    return read_any_socket(handover, rest, true);
 }
 
 static bool read_child(struct handover *handover, slice rest)
@@ -372,8 +391,8 @@ static bool read_line(struct handover *handover, slice line)
     } LINES[] = {
         {"pid", read_pid},         {"begun", read_begun},   {"crew", read_crew},
         {"drain", read_drain},     {"log", read_log},       {"admin", read_admin},
-        {"tickets", read_tickets}, {"socket", read_socket}, {"child", read_child},
-        {"rules", read_rules},
+        {"tickets", read_tickets}, {"socket", read_socket}, {"lent", read_lent},
+        {"child", read_child},     {"rules", read_rules},   {"spent", read_spent},
     };
     slice word = take_word(&line);
     for (size_t i = 0; i < sizeof(LINES) / sizeof(LINES[0]); i++) {

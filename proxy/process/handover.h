@@ -10,7 +10,9 @@
  *     log 5 2 0                                 descriptor, level, format
  *     admin 7 /run/sallyport/admin.sock
  *     tickets 9                                 the random secret of the tickets, sealed
+ *     spent 10                                  the list of spent tickets
  *     socket 11 0 4:00000000:8443 0.0.0.0:8443  descriptor, row, as asked for, as bound
+ *     lent 12 0 unix unix:/run/web.sock         the same of a socket that a service manager opened
  *     child 14 4712 1 0 worker 1                channel, pid, crew, when it must be gone, role
  *     rules 7947 7946,8301 nodes                own port, ports, name of a cluster
  *     end
@@ -48,6 +50,7 @@ struct handover_socket {
     uint32_t row;                       /* which of several of its address; from 0, without a gap */
     struct config_address asked;        /* without text and path */
     char bound[HANDOVER_ADDRESS_BYTES]; /* "[::]:8443", "unix:/run/web.sock" */
+    bool is_lent;                       /* the service manager's, that keeps it open too */
 };
 
 struct handover_child {
@@ -77,6 +80,7 @@ struct handover {
     int admin; /* -1: none */
     char admin_path[HANDOVER_PATH_BYTES];
     int tickets; /* -1: none */
+    int spent;   /* -1: none */
     struct handover_socket *sockets;
     size_t socket_count;
     struct handover_child *children;

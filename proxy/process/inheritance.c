@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "crypto/spent_tickets.h"
 #include "proxy/process/memory_file.h"
 
 enum { ENTRY_BYTES = 64, ABOVE_STANDARD = 3 };
@@ -80,12 +81,21 @@ static void secure(void *self, int descriptor)
                (flags & FD_CLOEXEC) == 0 && fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0;
 }
 
+static bool is_spent_list(int descriptor)
+{
+    struct spent_tickets *list = spent_tickets_attach(descriptor);
+    bool is_list = list != NULL;
+    spent_tickets_detach(list);
+    return is_list;
+}
+
 static bool is_whole(const struct handover *handover)
 {
     bool is_fine = handover->pid == getpid();
     handover_each_descriptor(handover, secure, &is_fine);
     is_fine = is_fine && (handover->admin < 0 || is_listening(handover->admin, AF_UNIX)) &&
-              (handover->tickets < 0 || is_sealed(handover->tickets));
+              (handover->tickets < 0 || is_sealed(handover->tickets)) &&
+              (handover->spent < 0 || is_spent_list(handover->spent));
     for (size_t i = 0; i < handover->socket_count && is_fine; i++) {
         is_fine = is_socket(&handover->sockets[i]);
     }

@@ -9,5 +9,5 @@
 
 #include <stddef.h>
 
-/* The exit status. `index` is not used: there is one keyholder. */
+/* The exit status. `index` is not used: all keyholders do the same. */
 int keyholder_process_run(size_t index);

@@ -1,7 +1,8 @@
 /* proxy/process/listen_sockets.h
  *
  * All listening sockets of a configuration, one a worker for each TCP address (SO_REUSEPORT: the
- * kernel spreads conns over them) and one shared by all workers for each unix path.
+ * kernel spreads conns over them) and one shared by all workers for each unix path. Those that a
+ * service manager has opened for us are taken as they are.
  *
  * Why it exists: the master opens them while it may (ports below 1024) and keeps them open, so
  * conns that wait in the queue of a dead worker are taken by its successor, also when that is
@@ -28,12 +29,19 @@
 
 struct listen_sockets;
 struct handover;
+struct inherited_sockets;
 
-/* Addresses that `former` listens on already (NULL: none) are not opened anew but shared with it.
- * SYS: nothing stays open and `error` names the listener, its place and the reason. The config is
- * borrowed for the call. */
+/* What need not be opened anew. */
+struct listen_sources {
+    const struct listen_sockets *former; /* their sockets are shared with them; NULL: none */
+    struct inherited_sockets *inherited; /* from here they are taken; NULL: none */
+};
+
+/* SYS: nothing new stays open and `error` names the listener, its place and the reason. REFUSED:
+ * `former` has a socket of the service manager's that no listener takes. The config is borrowed for
+ * the call. */
 MUST_CHECK enum status listen_sockets_open(struct listen_sockets **out, const struct config *config,
-                                           size_t workers, const struct listen_sockets *former,
+                                           size_t workers, const struct listen_sources *sources,
                                            struct process_error *error);
 
 /* These take the place of `former`, which is closed: what both have stays open, and unix paths that

@@ -20,6 +20,7 @@
 #include "proxy/process/master_upgrade.h"
 #include "proxy/process/reload.h"
 #include "proxy/process/role.h"
+#include "proxy/process/roster_keyholders.h"
 
 enum {
     DRAIN_GRACE_MS = 2000, /* after the workers' own deadline */
@@ -38,7 +39,7 @@ bool master_is_ending(const struct master *master)
 
 /* ---- the end ---- */
 
-/* The keyholder is the last: what workers still do may need it. */
+/* The keyholders are the last: what workers still do may need them. */
 void master_end_if_over(struct master *master)
 {
     bool is_alone = master_goes_back(master) || former_crew_count(master->crew) == 0;
@@ -241,7 +242,10 @@ static enum status open_signals(struct master *master)
 
 static enum status open_sockets(struct master *master)
 {
-    return foundation_listen(&master->foundation, master->inherited, master->error);
+    const struct listen_sources sources = {.former = master->inherited,
+                                           .inherited = master->start->inherited};
+    return foundation_listen(&master->foundation, &sources, master_former_spent(master),
+                             master->error);
 }
 
 static enum status open_children(struct master *master)
@@ -316,7 +320,7 @@ static void close_all(struct master *master)
     upgrade_close(&master->upgrade);
     expiry_watch_close(master->expiry);
     roster_end_workers(&master->roster);
-    roster_end_keyholder(&master->roster);
+    roster_end_keyholders(&master->roster);
     master_close_upgrade(master);
     sidecars_close(master->sidecars);
     foundation_stop_listening(&master->foundation);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "proxy/process/error.h"
+#include "proxy/process/inherited_sockets.h"
 #include "proxy/process/plan.h"
 
 struct handover;
@@ -21,6 +22,7 @@ struct invocation;
 struct master_start {
     const struct plan *plan; /* the first; freed by the master */
     struct planner planner;
+    struct inherited_sockets *inherited; /* each is at a listener of the plan; NULL: none */
     uint64_t begun_us;                   /* clock_monotonic_us when the program began */
     const struct invocation *invocation; /* NULL: unknown, so there is no upgrade */
     struct handover *handover;           /* what a former program has left; NULL: none has */

@@ -6,7 +6,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "proxy/process/generation_number.h"
 #include "proxy/process/reload.h"
+#include "proxy/process/roster_keyholders.h"
 #include "proxy/process/roster_reload.h"
 
 enum { SENTENCE_BYTES = 1200 };
@@ -20,19 +22,21 @@ static struct log *log_of(const struct master *master)
 
 static bool is_worker(const struct master *master, const struct child *child)
 {
-    return child != &master->roster.keyholder && !sidecars_own(master->sidecars, child);
+    return !roster_is_keyholder(&master->roster, child) && !sidecars_own(master->sidecars, child);
 }
 
-/* The keyholder's failures are about a certificate, whose place the operator needs. */
+/* A keyholder's failures are about a certificate, whose place the operator needs. */
 static void format_failure(const struct master *master, const struct child *child,
                            const struct channel_message *message, char *sentence)
 {
-    const struct config *config = reload_config_of(master, child);
-    if (child != &master->roster.keyholder || message->number >= config->certificate_count) {
+    const struct config *config = reload_config_of(master, message->number);
+    uint32_t index = generation_failed_certificate(message->number);
+    if (!roster_is_keyholder(&master->roster, child) || index == GENERATION_NO_CERTIFICATE ||
+        index >= config->certificate_count) {
         (void)snprintf(sentence, SENTENCE_BYTES, "%.*s", SLICE_FORMAT(message->payload));
         return;
     }
-    const struct config_certificate *certificate = &config->certificates[message->number];
+    const struct config_certificate *certificate = &config->certificates[index];
     const struct place *place = &certificate->key.place;
     (void)snprintf(sentence, SENTENCE_BYTES, "%s:%u:%u: certificate %s: %.*s",
                    place->file == NULL ? config->file : place->file, place->line, place->column,
@@ -50,7 +54,7 @@ static void on_failed(struct master *master, const struct child *child,
         master_fail_start(master, sentence);
         return;
     }
-    reload_on_failed(master, child, sentence);
+    reload_on_failed(master, message->number, sentence);
 }
 
 /* Once, not for each child: they all run on the same kernel. */

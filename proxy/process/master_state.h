@@ -36,6 +36,7 @@ struct reload {
     uint64_t begun_us;
     int64_t begun_s; /* wall clock */
     const struct plan *plan;
+    uint32_t number; /* that a generation was given last; none is given again */
     struct live_generation *next;
     struct listen_sockets *sockets;
     struct staples *staples;

@@ -51,6 +51,12 @@ const struct snapshot *master_former_snapshot(const struct master *master, struc
     return former;
 }
 
+int master_former_spent(const struct master *master)
+{
+    const struct handover *left = left_of(master);
+    return left == NULL ? -1 : left->spent;
+}
+
 uint64_t master_instance_begun_us(const struct master *master)
 {
     const struct handover *left = left_of(master);
@@ -139,6 +145,7 @@ static void drop_handover(struct master *master)
     admin_server_own_path(master->admin, true);
     close_descriptor(&left->admin);
     close_descriptor(&left->tickets);
+    close_descriptor(&left->spent);
     close_descriptor(&left->log);
     inheritance_close_sockets(left);
     remove_former_rules(master);
@@ -274,6 +281,7 @@ static void fill_estate(struct estate *estate, const struct master *master)
     if (config->tickets.secret.kind == CONFIG_SECRET_NONE) {
         handover->tickets = snapshot_ticket_secret(&master->roster.present->snapshot);
     }
+    handover->spent = master->foundation.spent_tickets;
     estate->status = listen_sockets_bequeath(master->foundation.sockets, handover);
     roster_each_child(&master->roster, add_child, estate);
     add_clusters(estate, master->sidecars);

@@ -29,6 +29,9 @@ bool master_inherits_admin(const struct master *master);
 /* Where the ticket secret of the former program is; NULL: none, or another is configured. */
 const struct snapshot *master_former_snapshot(const struct master *master, struct snapshot *former);
 
+/* The former program's list of spent tickets, whose size stays what it was; -1: none. */
+int master_former_spent(const struct master *master);
+
 uint64_t master_instance_begun_us(const struct master *master);
 
 /* The start is done. */

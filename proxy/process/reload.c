@@ -256,8 +256,8 @@ static enum plan_status plan(struct master *master, const struct bundle *yaml)
     const struct planner *planner = &master->start->planner;
     enum plan_status status = planner->make(planner->self, yaml, reload->complaints, &reload->plan);
     if (status == PLAN_FINE &&
-        reload_limits_tell(master->plan->config, reload->plan->config, master->roster.has_keyholder,
-                           reload->complaints) > 0) {
+        reload_limits_tell(master->plan->config, reload->plan->config,
+                           master->roster.keyholder_count, reload->complaints) > 0) {
         return PLAN_BAD_INPUT;
     }
     return status;
@@ -292,11 +292,11 @@ static enum plan_status gather(struct master *master, struct snapshot *snapshot)
     const struct config *config = reload->plan->config;
     struct process_error error = {"out of memory"};
     enum status status = STATUS_NOMEM;
-    reload->next =
-        live_generation_new(roster->present->number + 1, snapshot, config, roster->worker_count);
+    reload->next = live_generation_new(++reload->number, snapshot, config, roster->worker_count);
     if (reload->next != NULL) {
-        status = listen_sockets_open(&reload->sockets, config, roster->worker_count,
-                                     master->foundation.sockets, &error);
+        const struct listen_sources sources = {.former = master->foundation.sockets};
+        status =
+            listen_sockets_open(&reload->sockets, config, roster->worker_count, &sources, &error);
     }
     if (status == STATUS_OK) {
         status = staples_open(&reload->staples, roster, reload->next, config, master->staples);
@@ -306,7 +306,7 @@ static enum plan_status gather(struct master *master, struct snapshot *snapshot)
     }
     if (status != STATUS_OK) {
         (void)fprintf(reload->complaints, "%s\n", error.text);
-        return PLAN_SYSTEM;
+        return status == STATUS_REFUSED ? PLAN_BAD_INPUT : PLAN_SYSTEM;
     }
     return PLAN_FINE;
 }
@@ -317,7 +317,7 @@ static void begin_children(struct master *master)
     reload->step = RELOAD_KEYS;
     deadline_arm(&reload->deadline, master->foundation.loop, ANSWERS_MS, on_late, master);
     if (!roster_prepare_keys(&master->roster, reload->next)) {
-        fail_with(master, "the keyholder is being started again; try again");
+        fail_with(master, "a keyholder is being started again; try again");
         return;
     }
     advance(master);
@@ -392,9 +392,16 @@ static bool is_asked(const struct master *master, const struct child *child)
     return reload->step != RELOAD_IDLE && child->asked == reload->next->number;
 }
 
-void reload_on_failed(struct master *master, const struct child *child, const char *sentence)
+/* Not of one that was given up before. */
+static bool is_about_next(const struct master *master, uint32_t failure)
 {
-    if (is_asked(master, child)) {
+    const struct reload *reload = &master->reload;
+    return reload->step != RELOAD_IDLE && generation_has_failed(reload->next->number, failure);
+}
+
+void reload_on_failed(struct master *master, uint32_t failure, const char *sentence)
+{
+    if (is_about_next(master, failure)) {
         fail_with(master, sentence);
     }
 }
@@ -409,15 +416,16 @@ void reload_on_lost(struct master *master, const struct child *child)
     }
 }
 
-const struct config *reload_config_of(const struct master *master, const struct child *child)
+const struct config *reload_config_of(const struct master *master, uint32_t failure)
 {
-    return is_asked(master, child) ? master->reload.plan->config : master->plan->config;
+    return is_about_next(master, failure) ? master->reload.plan->config : master->plan->config;
 }
 
 /* ---- life ---- */
 
 void reload_open(struct master *master)
 {
+    master->reload.number = master->roster.present->number;
     master->reload.begun_s =
         (int64_t)time(NULL) -
         (int64_t)((clock_monotonic_us() - master->start->begun_us) / 1000000U) - 1;

@@ -5,6 +5,7 @@
 
 #include "config/address.h"
 #include "proxy/process/foundation.h"
+#include "proxy/process/roster_keyholders.h"
 
 static bool is_same_text(const char *left, const char *right)
 {
@@ -17,7 +18,7 @@ static bool is_same_file(const struct config_file *left, const struct config_fil
 }
 
 size_t reload_limits_tell(const struct config *present, const struct config *next,
-                          bool has_keyholder, FILE *complaints)
+                          size_t keyholder_count, FILE *complaints)
 {
     const struct {
         const char *setting;
@@ -33,7 +34,11 @@ size_t reload_limits_tell(const struct config *present, const struct config *nex
          !is_same_file(&present->log.destination, &next->log.destination),
          &next->log.destination.place},
         {"`tickets.spent_max`", present->tickets.spent_max != next->tickets.spent_max, NULL},
-        {"having certificates at all", !has_keyholder && next->certificate_count > 0, NULL},
+        {"having certificates at all", keyholder_count == 0 && next->certificate_count > 0, NULL},
+        {"the number of keyholders",
+         keyholder_count > 0 && next->certificate_count > 0 &&
+             roster_keyholders_wanted(next, foundation_count_workers(next)) != keyholder_count,
+         NULL},
     };
     size_t count = 0;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

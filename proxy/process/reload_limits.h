@@ -13,4 +13,4 @@
 
 /* Writes a sentence for each setting of `next` that needs a new start. How many there are. */
 size_t reload_limits_tell(const struct config *present, const struct config *next,
-                          bool has_keyholder, FILE *complaints);
+                          size_t keyholder_count, FILE *complaints);

@@ -27,8 +27,8 @@ static size_t gather_children(const struct roster *roster, const struct sidecars
                               struct status_child *children)
 {
     size_t count = 0;
-    if (roster->has_keyholder) {
-        children[count] = child_facts(&roster->keyholder, NULL);
+    for (size_t i = 0; i < roster->keyholder_count; i++) {
+        children[count] = child_facts(&roster->keyholders[i], NULL);
         children[count++].batched = "signing";
     }
     for (size_t i = 0; i < roster->worker_count; i++) {
@@ -88,7 +88,8 @@ struct gathered {
 /* False: out of memory; forget() is due in any case. */
 static bool gather(const struct report_subject *subject, struct gathered *gathered)
 {
-    size_t children_max = subject->roster->worker_count + sidecars_count(subject->sidecars) + 1;
+    size_t children_max = subject->roster->keyholder_count + subject->roster->worker_count +
+                          sidecars_count(subject->sidecars) + 1; /* never of nothing */
     size_t listeners_max = subject->sockets == NULL ? 0 : listen_sockets_count(subject->sockets);
     gathered->children = calloc(children_max, sizeof(*gathered->children));
     gathered->listeners = calloc(listeners_max + 1, sizeof(*gathered->listeners));

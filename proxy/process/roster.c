@@ -1,16 +1,13 @@
 /* proxy/process/roster.c · SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/process/roster.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "proxy/process/generation_number.h"
-
-enum { KEYHOLDER_GRACE_MS = 1000, POLL_MS = 5 };
+#include "proxy/process/roster_keyholders.h"
 
 static enum status on_respawn(void *self, struct child *child);
 
@@ -30,24 +27,24 @@ enum status roster_init(struct roster *roster, const struct roster_supplies *sup
                         struct snapshot *snapshot, size_t worker_count,
                         const struct child_events *events)
 {
-    struct child_events worker_events = *events;
-    *roster = (struct roster){.supplies = *supplies,
-                              .has_keyholder = supplies->config->certificate_count > 0};
+    struct child_events own_events = *events;
+    *roster = (struct roster){.supplies = *supplies};
     list_init(&roster->generations);
     /* The roster starts children again; what they say is the master's to hear. */
-    worker_events.on_respawn = on_respawn;
-    worker_events.respawn_self = roster;
-    worker_events.log = supplies->log;
-    child_init(&roster->keyholder, supplies->loop, "keyholder", 0, &worker_events);
+    own_events.on_respawn = on_respawn;
+    own_events.respawn_self = roster;
+    own_events.log = supplies->log;
     roster->workers = calloc(worker_count + 1, sizeof(*roster->workers)); /* never of nothing */
-    if (roster->workers == NULL) {
+    if (roster->workers == NULL ||
+        roster_keyholders_init(roster, roster_keyholders_wanted(supplies->config, worker_count),
+                               &own_events) != STATUS_OK) {
         return STATUS_NOMEM;
     }
     roster->worker_count = worker_count;
     for (size_t i = 0; i < worker_count; i++) {
         char role[32];
         (void)snprintf(role, sizeof(role), "worker %zu", i + 1);
-        child_init(&roster->workers[i], supplies->loop, role, i, &worker_events);
+        child_init(&roster->workers[i], supplies->loop, role, i, &own_events);
     }
     return open_first_generation(roster, snapshot);
 }
@@ -58,6 +55,7 @@ void roster_fini(struct roster *roster)
          link != NULL; link = list_first(&roster->generations)) {
         live_generation_free(LIST_OBJECT(link, struct live_generation, link));
     }
+    free(roster->keyholders);
     free(roster->workers);
     *roster = (struct roster){0};
 }
@@ -73,72 +71,6 @@ static struct channel_message with_descriptor(enum channel_kind kind, int descri
 static void send_kind(struct child *child, enum channel_kind kind)
 {
     (void)child_send(child, &(struct channel_message){.kind = kind});
-}
-
-static size_t write_ids(const struct live_generation *generation, char *room, size_t len)
-{
-    for (size_t i = 0; i < generation->certificate_count && len + 4 <= CHANNEL_PAYLOAD_MAX; i++) {
-        uint32_t id = generation_key_base(generation->number) + (uint32_t)i;
-        const uint8_t bytes[4] = {(uint8_t)(id >> 24), (uint8_t)(id >> 16), (uint8_t)(id >> 8),
-                                  (uint8_t)id};
-        memcpy(room + len, bytes, sizeof(bytes));
-        len += sizeof(bytes);
-    }
-    return len;
-}
-
-/* Each worker may use every key of every generation that somebody may have; the present and
- * the next one's come first, should there not be room for all. */
-static size_t write_key_ids(const struct roster *roster, char *room)
-{
-    size_t len = write_ids(roster->present, room, 0);
-    len = roster->next == NULL ? len : write_ids(roster->next, room, len);
-    for (struct list_link *link = list_first(&roster->generations); link != NULL;
-         link = list_next(&roster->generations, link)) {
-        const struct live_generation *generation = LIST_OBJECT(link, struct live_generation, link);
-        len = generation == roster->present ? len : write_ids(generation, room, len);
-    }
-    return len;
-}
-
-void roster_connect_keys(struct roster *roster, struct child *worker)
-{
-    if (!roster->has_keyholder || roster->keyholder.channel < 0 || worker->channel < 0) {
-        return; /* whoever is missing is connected when it is started */
-    }
-    int keyholder_end = -1;
-    int worker_end = -1;
-    if (channel_pair(&keyholder_end, &worker_end) != STATUS_OK) {
-        LOG_EVENT(roster->supplies.log, LOG_ERROR, "channel_failed",
-                  log_text("child", worker->role), log_text("reason", strerror(errno)));
-        return;
-    }
-    char ids[CHANNEL_PAYLOAD_MAX];
-    struct channel_message message = with_descriptor(CHANNEL_WORKER, keyholder_end);
-    message.number = (uint32_t)worker->index;
-    message.payload = (slice){ids, write_key_ids(roster, ids)};
-    /* A keyholder that cannot be told is dying: the next one is connected to all. */
-    if (child_send(&roster->keyholder, &message)) {
-        message = with_descriptor(CHANNEL_KEYS, worker_end);
-        worker->keys_given++;
-        (void)child_send(worker, &message);
-    }
-    (void)close(keyholder_end);
-    (void)close(worker_end);
-}
-
-void roster_renew_keys(struct roster *roster, struct child *worker, uint32_t lost)
-{
-    if (lost == worker->keys_given) {
-        roster_connect_keys(roster, worker);
-    }
-}
-
-void roster_send_keys(struct roster *roster, const struct live_generation *generation)
-{
-    struct channel_message message = with_descriptor(CHANNEL_BUNDLE, generation->snapshot.key_file);
-    message.number = generation->number;
-    (void)child_send(&roster->keyholder, &message);
 }
 
 void roster_send_bundle(struct child *child, const struct live_generation *generation,
@@ -168,28 +100,6 @@ void roster_send_listeners(struct child *worker, const struct listen_sockets *so
 
 /* ---- starting ---- */
 
-static enum status start_keyholder(struct roster *roster)
-{
-    const struct roster_supplies *supplies = &roster->supplies;
-    struct spawn_order order = {.log = supplies->log_descriptor,
-                                .slots = -1,
-                                .spent = -1,
-                                .account = &supplies->accounts->keyholder};
-    enum status status = child_start(&roster->keyholder, &order);
-    if (status != STATUS_OK) {
-        return status;
-    }
-    for (struct list_link *link = list_first(&roster->generations); link != NULL;
-         link = list_next(&roster->generations, link)) {
-        roster_send_keys(roster, LIST_OBJECT(link, struct live_generation, link));
-    }
-    send_kind(&roster->keyholder, CHANNEL_START);
-    for (size_t i = 0; i < roster->worker_count; i++) {
-        roster_connect_keys(roster, &roster->workers[i]);
-    }
-    return STATUS_OK;
-}
-
 static enum status start_worker(struct roster *roster, struct child *worker)
 {
     const struct roster_supplies *supplies = &roster->supplies;
@@ -211,7 +121,10 @@ static enum status start_worker(struct roster *roster, struct child *worker)
 
 enum status roster_start(struct roster *roster)
 {
-    enum status status = roster->has_keyholder ? start_keyholder(roster) : STATUS_OK;
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < roster->keyholder_count && status == STATUS_OK; i++) {
+        status = roster_start_keyholder(roster, &roster->keyholders[i]);
+    }
     for (size_t i = 0; i < roster->worker_count && status == STATUS_OK; i++) {
         status = start_worker(roster, &roster->workers[i]);
     }
@@ -221,7 +134,8 @@ enum status roster_start(struct roster *roster)
 static enum status on_respawn(void *self, struct child *child)
 {
     struct roster *roster = self;
-    return child == &roster->keyholder ? start_keyholder(roster) : start_worker(roster, child);
+    return roster_is_keyholder(roster, child) ? roster_start_keyholder(roster, child)
+                                              : start_worker(roster, child);
 }
 
 /* ---- ending ---- */
@@ -254,59 +168,49 @@ void roster_kill_workers(struct roster *roster)
     }
 }
 
-void roster_end_keyholder(struct roster *roster)
-{
-    if (!roster->has_keyholder) {
-        return;
-    }
-    child_end(&roster->keyholder);
-    for (int waited = 0; roster->keyholder.pid > 0; waited += POLL_MS) {
-        if (waitpid(roster->keyholder.pid, NULL, WNOHANG) != 0) {
-            return;
-        }
-        if (waited >= KEYHOLDER_GRACE_MS) {
-            child_kill(&roster->keyholder);
-            (void)waitpid(roster->keyholder.pid, NULL, 0);
-            return;
-        }
-        (void)usleep(POLL_MS * 1000);
-    }
-}
-
 /* ---- looking ---- */
 
 void roster_each_child(const struct roster *roster,
                        void (*run)(void *self, const struct child *child), void *self)
 {
-    if (roster->has_keyholder) {
-        run(self, &roster->keyholder);
+    for (size_t i = 0; i < roster->keyholder_count; i++) {
+        run(self, &roster->keyholders[i]);
     }
     for (size_t i = 0; i < roster->worker_count; i++) {
         run(self, &roster->workers[i]);
     }
 }
 
-struct child *roster_find(struct roster *roster, pid_t pid)
+static struct child *find_among(struct child *children, size_t count, pid_t pid)
 {
-    if (roster->keyholder.pid == pid) {
-        return &roster->keyholder;
-    }
-    for (size_t i = 0; i < roster->worker_count; i++) {
-        if (roster->workers[i].pid == pid) {
-            return &roster->workers[i];
+    for (size_t i = 0; i < count; i++) {
+        if (children[i].pid == pid) {
+            return &children[i];
         }
     }
     return NULL;
 }
 
-bool roster_is_ready(const struct roster *roster)
+struct child *roster_find(struct roster *roster, pid_t pid)
 {
-    for (size_t i = 0; i < roster->worker_count; i++) {
-        if (roster->workers[i].state != CHILD_READY) {
+    struct child *worker = find_among(roster->workers, roster->worker_count, pid);
+    return worker != NULL ? worker : find_among(roster->keyholders, roster->keyholder_count, pid);
+}
+
+static bool are_ready(const struct child *children, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (children[i].state != CHILD_READY) {
             return false;
         }
     }
-    return !roster->has_keyholder || roster->keyholder.state == CHILD_READY;
+    return true;
+}
+
+bool roster_is_ready(const struct roster *roster)
+{
+    return are_ready(roster->workers, roster->worker_count) &&
+           are_ready(roster->keyholders, roster->keyholder_count);
 }
 
 bool roster_workers_are_down(const struct roster *roster)

@@ -1,7 +1,8 @@
 /* proxy/process/roster.h
  *
- * All children of the master: the keyholder (when the configuration has certificates) and the
- * workers. Knows what each is handed when it starts, and how they are connected.
+ * All children of the master: the keyholders (when the configuration has certificates) and the
+ * workers. Knows what each is handed when it starts; how they are connected is in
+ * roster_keyholders.h.
  *
  * Owner: the master.
  *
@@ -34,14 +35,14 @@ struct roster_supplies {
     int spent_tickets; /* what workers remember together (crypto/spent_tickets.h); -1: none */
 };
 
-/* Embedded; fields are for reading, except for roster.c. */
+/* Embedded; fields are for reading, except for roster*.c. */
 struct roster {
     struct roster_supplies supplies;
     struct list generations; /* of struct live_generation: those that somebody may have */
     struct live_generation *present;
     const struct live_generation *next; /* being prepared; NULL: none */
-    bool has_keyholder;
-    struct child keyholder;
+    struct child *keyholders;
+    size_t keyholder_count; /* 0: there are no certificates */
     struct child *workers;
     size_t worker_count;
 };
@@ -56,15 +57,7 @@ void roster_fini(struct roster *roster);
 /* Starts all. SYS: errno; some may be running. */
 MUST_CHECK enum status roster_start(struct roster *roster);
 
-/* A fresh channel between the keyholder and a worker, if both are there. */
-void roster_connect_keys(struct roster *roster, struct child *worker);
-
-/* The same when the worker says that its channel number `lost` (from 1) ended, unless it has been
- * given another one meanwhile: that would fail what waits there. */
-void roster_renew_keys(struct roster *roster, struct child *worker, uint32_t lost);
-
 /* Parts of what a child is handed at its start, and again by a reload. */
-void roster_send_keys(struct roster *roster, const struct live_generation *generation);
 void roster_send_bundle(struct child *child, const struct live_generation *generation,
                         const struct config *config);
 void roster_send_listeners(struct child *worker, const struct listen_sockets *sockets);
@@ -79,10 +72,7 @@ void roster_forget_respawns(struct roster *roster);
 void roster_end_workers(struct roster *roster);
 void roster_kill_workers(struct roster *roster);
 
-/* Closes the keyholder's channel, and waits a moment for its end. */
-void roster_end_keyholder(struct roster *roster);
-
-/* Calls for the keyholder and each worker, whether they are there or not. */
+/* Calls for each keyholder and worker, whether they are there or not. */
 void roster_each_child(const struct roster *roster,
                        void (*run)(void *self, const struct child *child), void *self);
 

@@ -1,6 +1,7 @@
 /* proxy/process/roster_reload.c · SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/process/roster_reload.h"
 
+#include "proxy/process/roster_keyholders.h"
 #include "proxy/process/staples.h"
 
 static void send_number(struct child *child, enum channel_kind kind, uint32_t number)
@@ -25,14 +26,15 @@ static void ask(struct child *child, uint32_t number)
 bool roster_prepare_keys(struct roster *roster, const struct live_generation *next)
 {
     roster->next = next;
-    if (!roster->has_keyholder) {
-        return true;
+    for (size_t i = 0; i < roster->keyholder_count; i++) {
+        if (!is_running(&roster->keyholders[i])) {
+            return false;
+        }
     }
-    if (!is_running(&roster->keyholder)) {
-        return false;
+    for (size_t i = 0; i < roster->keyholder_count; i++) {
+        roster_send_keys(&roster->keyholders[i], next);
+        ask(&roster->keyholders[i], next->number);
     }
-    roster_send_keys(roster, next);
-    ask(&roster->keyholder, next->number);
     return true;
 }
 
@@ -61,19 +63,20 @@ void roster_note_prepared(struct roster *roster, struct child *child, uint32_t n
     }
 }
 
-static bool has_answered(const struct child *child)
+static bool have_answered(const struct child *children, size_t count)
 {
-    return child->asked == child->prepared;
+    for (size_t i = 0; i < count; i++) {
+        if (children[i].asked != children[i].prepared) {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool roster_is_prepared(const struct roster *roster)
 {
-    for (size_t i = 0; i < roster->worker_count; i++) {
-        if (!has_answered(&roster->workers[i])) {
-            return false;
-        }
-    }
-    return has_answered(&roster->keyholder);
+    return have_answered(roster->workers, roster->worker_count) &&
+           have_answered(roster->keyholders, roster->keyholder_count);
 }
 
 /* ---- deciding ---- */
@@ -98,7 +101,9 @@ static void commit_worker(struct child *worker, const struct live_generation *ne
 static void release_if_unused(struct roster *roster, struct live_generation *generation)
 {
     if (generation->is_former && generation->user_count == 0) {
-        send_number(&roster->keyholder, CHANNEL_RELEASE, generation->number);
+        for (size_t i = 0; i < roster->keyholder_count; i++) {
+            send_number(&roster->keyholders[i], CHANNEL_RELEASE, generation->number);
+        }
         live_generation_free(generation);
     }
 }
@@ -110,7 +115,9 @@ void roster_commit(struct roster *roster, struct live_generation *next, const st
     for (size_t i = 0; i < roster->worker_count; i++) {
         commit_worker(&roster->workers[i], next);
     }
-    forget_question(&roster->keyholder);
+    for (size_t i = 0; i < roster->keyholder_count; i++) {
+        forget_question(&roster->keyholders[i]);
+    }
     list_append(&roster->generations, &next->link);
     roster->present = next;
     roster->next = NULL;
@@ -122,19 +129,21 @@ void roster_commit(struct roster *roster, struct live_generation *next, const st
     release_if_unused(roster, former);
 }
 
+static void roll_back(struct child *children, size_t count, uint32_t number)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (children[i].asked == number) {
+            send_number(&children[i], CHANNEL_ROLLBACK, number);
+        }
+        forget_question(&children[i]);
+    }
+}
+
 void roster_rollback(struct roster *roster, const struct live_generation *next)
 {
     roster->next = NULL;
-    for (size_t i = 0; i < roster->worker_count; i++) {
-        if (roster->workers[i].asked == next->number) {
-            send_number(&roster->workers[i], CHANNEL_ROLLBACK, next->number);
-        }
-        forget_question(&roster->workers[i]);
-    }
-    if (roster->keyholder.asked == next->number) {
-        send_number(&roster->keyholder, CHANNEL_ROLLBACK, next->number);
-    }
-    forget_question(&roster->keyholder);
+    roll_back(roster->workers, roster->worker_count, next->number);
+    roll_back(roster->keyholders, roster->keyholder_count, next->number);
 }
 
 /* ---- letting go ---- */

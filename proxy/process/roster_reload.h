@@ -1,6 +1,6 @@
 /* proxy/process/roster_reload.h
  *
- * A reload as keyholder and workers are told it: what each is handed, who was asked, who has
+ * A reload as keyholders and workers are told it: what each is handed, who was asked, who has
  * answered, and what they let go of later.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -11,7 +11,7 @@
 
 struct staples;
 
-/* Hands the keyholder the keys of the next generation. False: it cannot be told now. */
+/* Hands the keyholders the keys of the next generation. False: one cannot be told now. */
 bool roster_prepare_keys(struct roster *roster, const struct live_generation *next);
 
 /* Hands the workers that run bundle, sockets and OCSP responses of the next generation. Those that

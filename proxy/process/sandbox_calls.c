@@ -102,12 +102,14 @@ static const struct sandbox_call CALLS[] = {
     CALL("poll", ALL),
     CALL("ppoll", ALL),
 
-    /* Messages. A sending call may not connect by the way: Landlock looks at connect(2). */
+    /* Messages. A sending call may not connect by the way: Landlock looks at connect(2). Nor may a
+     * worker or keyholder send descriptors: whoever receives them has to close them, and closing some
+     * takes long. */
     CALL("recvfrom", ALL),
     CALL("recvmmsg", GOSSIP),
     CALL("recvmsg", ALL),
     CALL_1("sendmmsg", GOSSIP | FETCHER, IS_WITHOUT(3, MSG_FASTOPEN)),
-    CALL_1("sendmsg", ALL, IS_WITHOUT(2, MSG_FASTOPEN)),
+    CALL_1("sendmsg", GOSSIP | FETCHER, IS_WITHOUT(2, MSG_FASTOPEN)),
     CALL_1("sendto", ALL, IS_WITHOUT(3, MSG_FASTOPEN)),
 
     /* Sockets. Nobody listens that did not from the start; raw ones are there or never. */

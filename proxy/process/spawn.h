@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "proxy/base/status.h"
@@ -32,6 +33,7 @@ struct spawn_order {
     int slots; /* -1: none */
     int spent; /* -1: none */
     const struct account *account;
+    bool sends_files; /* it may send descriptors over the channel */
 };
 
 /* REFUSED, SYS: errno says why. What fails after the fork ends the child with status 127. */

@@ -167,7 +167,8 @@ static void ask(struct staples *staples, struct staple *staple)
     struct spawn_order order = {.log = supplies->log_descriptor,
                                 .slots = -1,
                                 .spent = -1,
-                                .account = &supplies->accounts->worker};
+                                .account = &supplies->accounts->worker,
+                                .sends_files = true};
     if (request < 0 || child_start(&staples->fetcher, &order) != STATUS_OK) {
         retry(staples, staple, error.text);
     } else {

@@ -2,7 +2,7 @@
  *
  * What the handshakes of a worker wait for, on its loop. Its side of the keyholder: the channel
  * watched, requests flushed, tickets kept up to date, and a new channel asked for when the old one
- * ends. And key agreements, which are computed here at the turn's end where there are batches.
+ * ends. And key agreements, which are computed here, together, where there are batches.
  *
  * Owner: the worker's main. It outlives the relay.
  *

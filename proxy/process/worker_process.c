@@ -26,6 +26,7 @@
 #include "proxy/net/timer.h"
 #include "proxy/process/channel.h"
 #include "proxy/process/child.h"
+#include "proxy/process/generation_number.h"
 #include "proxy/process/log_settings.h"
 #include "proxy/process/memory_file.h"
 #include "proxy/process/memory_trim.h"
@@ -38,9 +39,13 @@
 
 enum { STAPLE_BYTES_MAX = 64 * 1024, TICK_MS = 1000 };
 
-void worker_tell_failure(const char *sentence)
+void worker_tell_failure(uint32_t generation, const char *sentence)
 {
-    struct channel_message message = {.kind = CHANNEL_FAILED, .payload = slice_of(sentence)};
+    struct channel_message message = {
+        .kind = CHANNEL_FAILED,
+        .number = generation_failure(generation, GENERATION_NO_CERTIFICATE),
+        .payload = slice_of(sentence),
+    };
     if (message.payload.len > 1024) {
         message.payload.len = 1024;
     }
@@ -50,7 +55,7 @@ void worker_tell_failure(const char *sentence)
 /* Says why and ends: the master decides what follows. */
 void worker_fail(struct worker *worker, const char *sentence)
 {
-    worker_tell_failure(sentence);
+    worker_tell_failure(0, sentence);
     loop_stop(worker->loop);
 }
 
@@ -254,7 +259,7 @@ static bool open_worker(struct worker *worker, size_t index)
     (void)close(SPAWN_SPENT);
     worker->loop = loop_new();
     if (worker->counters == NULL || worker->spent == NULL || worker->loop == NULL) {
-        worker_tell_failure("the worker has no memory to start in");
+        worker_tell_failure(0, "the worker has no memory to start in");
         return false;
     }
     loop_at_turn_end(worker->loop, on_turn_end, worker);

@@ -73,7 +73,7 @@ void worker_take_bundle(struct worker *worker, const struct channel_message *mes
         worker_fail(worker, sentence);
         return;
     }
-    worker_tell_failure(sentence);
+    worker_tell_failure(message->number, sentence);
 }
 
 /* False: not taken. */
@@ -144,7 +144,8 @@ void worker_prepare(struct worker *worker, const struct channel_message *message
         return; /* it was told why when its bundle came */
     }
     if (!is_covered(worker)) {
-        worker_tell_failure("it needs more than the sandbox of the running workers allows "
+        worker_tell_failure(message->number,
+                            "it needs more than the sandbox of the running workers allows "
                             "(`sandbox: exact`): another port of a server, a first name or unix "
                             "socket; expected a restart");
         forget_next(worker);
@@ -153,7 +154,8 @@ void worker_prepare(struct worker *worker, const struct channel_message *message
     const struct relay_start relay_start = worker_relay_start(worker, worker->next);
     struct relay_error error = {{0}};
     if (relay_prepare(worker->relay, &relay_start, &error) != STATUS_OK) {
-        worker_tell_failure(error.text[0] == '\0' ? "the relay cannot be opened" : error.text);
+        worker_tell_failure(message->number,
+                            error.text[0] == '\0' ? "the relay cannot be opened" : error.text);
         forget_next(worker);
         return;
     }
@@ -189,7 +191,16 @@ void worker_roll_back(struct worker *worker, const struct channel_message *messa
 
 /* ---- former generations ---- */
 
-/* Not at once: what was asked of the keyholder before is read there by now. */
+/* Handshakes whose clients have gone wait for their answers still, and should the keyholder die
+ * now, its successor is asked again. */
+static bool is_released(const struct worker *worker, const struct worker_generation *former)
+{
+    return former->is_gone &&
+           (worker->keys == NULL ||
+            !key_client_wants_keys(worker_keys_client(worker->keys),
+                                   generation_key_base(former->number), KEYHOLDER_KEYS_MAX));
+}
+
 void worker_tell_released(struct worker *worker)
 {
     struct list_link *link = worker->former.head.next;
@@ -197,7 +208,7 @@ void worker_tell_released(struct worker *worker)
         struct worker_generation *former = LIST_OBJECT(link, struct worker_generation, link);
         link = link->next;
         const struct channel_message message = {.kind = CHANNEL_RELEASED, .number = former->number};
-        if (former->is_gone && channel_send(SPAWN_CHANNEL, &message) == STATUS_OK) {
+        if (is_released(worker, former) && channel_send(SPAWN_CHANNEL, &message) == STATUS_OK) {
             worker_generation_free(former);
         }
     }

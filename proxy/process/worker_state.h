@@ -40,7 +40,8 @@ struct worker {
 
 /* ---- worker_process.c ---- */
 
-void worker_tell_failure(const char *sentence);
+/* `generation` could not be prepared; 0: something else. */
+void worker_tell_failure(uint32_t generation, const char *sentence);
 
 /* Says why and ends: the master decides what follows. */
 void worker_fail(struct worker *worker, const char *sentence);

@@ -12,6 +12,7 @@ import socket
 import stat
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -255,6 +256,37 @@ def test_handshakes_wait_for_the_next_keyholder(running):
     for asker in askers:
         asker.join(PATIENCE)
     assert answers == [200] * 8
+
+
+def test_a_killed_keyholder_costs_no_handshake(running):
+    """What it had been asked and has not answered is asked of its successor."""
+    over = threading.Event()
+    done, faults = [], []
+
+    def shake_hands():
+        while not over.is_set():
+            try:
+                running.tls("web").close()
+                done.append(1)
+            except OSError as fault:
+                faults.append(fault)
+
+    clients = [threading.Thread(target=shake_hands) for _ in range(12)]
+    for client in clients:
+        client.start()
+    try:
+        for count in range(1, 5):
+            wait_until(lambda: len(done) >= 50 * count, "handshakes")
+            os.kill(children(running.pid)["keyholder"], signal.SIGKILL)
+            running.wait_event("child_started", child="keyholder", count=count)
+            time.sleep(1)  # a keyholder that dies younger is not started again at once
+        before = len(done)
+        wait_until(lambda: len(done) >= before + 50, "handshakes")
+    finally:
+        over.set()
+    for client in clients:
+        client.join(PATIENCE)
+    assert not faults
 
 
 def test_a_child_that_keeps_dying_waits_longer_each_time(running):

@@ -51,6 +51,11 @@ SOCKETS = {
     "netlink": (injector.SOCKET, NETLINK, RAW, 0),
     "unix": (injector.SOCKET, UNIX, STREAM, 0),
 }
+# What passes descriptors: the master would have to close them, however long that takes.
+PASSING = {
+    "sendmsg": (injector.SENDMSG, 3, bytes(56), 0),
+    "sendmmsg": (injector.SENDMMSG, 3, bytes(64), 1, 0),
+}
 SERVING = {
     "listen": (injector.LISTEN, 0, 1),
 }
@@ -134,7 +139,7 @@ def test_a_worker_opens_no_file(running, bystander, call):
 
 
 @needs_injector
-@pytest.mark.parametrize("call", names(EXECUTING | SOCKETS | SERVING))
+@pytest.mark.parametrize("call", names(EXECUTING | SOCKETS | SERVING | PASSING))
 def test_a_worker_that_does_what_it_never_does_is_killed(running, call):
     running.process.may_break_out = True
     pid = children(running.pid)["worker 2"]
@@ -266,7 +271,7 @@ def test_conns_of_the_others_do_not_notice(sallyport, backend):
 @needs_injector
 @pytest.mark.parametrize("call", names(
     {"tcp": (injector.SOCKET, INET, STREAM, 0), "clone": (injector.CLONE, 17, 0, 0, 0, 0)}
-    | SOCKETS | EXECUTING))
+    | SOCKETS | EXECUTING | PASSING))
 def test_the_keyholder_makes_no_socket_and_no_process(running, call):
     if HAS_SANITIZER and call[0] == injector.CLONE:
         pytest.skip("the leak checker makes a thread")

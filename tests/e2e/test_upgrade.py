@@ -233,6 +233,24 @@ def test_sessions_are_resumed_by_the_next_program(upgrading, version):
         assert resumed
 
 
+def test_a_spent_ticket_stays_spent_in_the_next_programs(upgrading):
+    running = upgrading(CONFIG + "tickets: {single_use: yes}\n")
+    settings = ssl.create_default_context(cafile=str(running.proxy.authority.path))
+    settings.minimum_version = ssl.TLSVersion.TLSv1_3
+
+    def visit(session=None):
+        with running.proxy.tls("web", settings=settings, session=session) as conn:
+            conn.send(REQUEST).response()
+            return conn.sock.session_reused, conn.sock.session
+
+    spent, kept = visit()[1], visit()[1]
+    assert visit(spent)[0]
+    for _ in range(2):
+        running.upgrade()
+        assert not any(visit(spent)[0] for _ in range(3))
+    assert [visit(kept)[0] for _ in range(3)] == [True, False, False]
+
+
 def test_a_program_that_cannot_take_over_changes_nothing(upgrading, binary):
     running = upgrading()
     before = children(running.pid)

@@ -20,6 +20,7 @@ from proxies import free_port, memory_of  # noqa: E402
 
 NAME = "soak.example"
 START_SECONDS = 15
+PREFIX = "sallyport: "
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,6 +133,19 @@ class Instance:
             except ValueError:
                 pass
         return found
+
+
+def children_of(pid):
+    """Role → pid, read from the system: asking Sallyport would take longer than from kill to kill."""
+    found = {}
+    for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        try:
+            title = pathlib.Path(f"/proc/{child}/cmdline").read_bytes().rstrip(b"\0").decode()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if title.startswith(PREFIX):
+            found[title.removeprefix(PREFIX)] = int(child)
+    return found
 
 
 def memory_of_all(children):

@@ -199,7 +199,17 @@ static void a_refusal_fails_one_request(void **state)
     assert_int_equal(fixture->detached, 0);
 }
 
-/* What a keyholder must not say. Each closes the channel, and what waits is failed and woken. */
+/* The next packet asks for one signature, which is given. */
+static void far_sign(struct fixture *fixture)
+{
+    key_client_flush(fixture->client);
+    assert_true(far_receive(fixture));
+    assert_int_equal(fixture->message.count, 1);
+    far_answer(fixture, &fixture->message.requests[0], KEY_STATUS_DONE);
+    key_client_on_readable(fixture->client);
+}
+
+/* What a keyholder must not say. Each closes the channel, and the next one is asked what waits. */
 static void nonsense_from_the_keyholder_detaches(void **state)
 {
     struct fixture *fixture = *state;
@@ -240,9 +250,13 @@ static void nonsense_from_the_keyholder_detaches(void **state)
         key_client_on_readable(fixture->client);
         assert_int_equal(fixture->detached, i + 1);
         assert_false(key_client_is_attached(fixture->client));
-        assert_int_equal(finish(&waiting), rows[i].twice);
+        assert_int_equal(waiting.wakes, rows[i].twice);
         close(fixture->far);
         attach(fixture);
+        if (!rows[i].twice) {
+            far_sign(fixture);
+        }
+        assert_true(finish(&waiting));
     }
 }
 
@@ -280,7 +294,7 @@ static void requests_wait_for_a_new_keyholder_but_not_for_ever(void **state)
     key_client_on_tick(fixture->client);
     assert_int_equal(early.wakes, 0);
     /* As if it had been asked long ago. */
-    key_slots_queued_at(&fixture->client->slots, 0)->since_ms -= KEY_CLIENT_DETACHED_MS_MAX + 10;
+    key_slots_queued_at(&fixture->client->slots, 0)->entered_ms -= KEY_CLIENT_DETACHED_MS_MAX + 10;
     key_client_on_tick(fixture->client);
     assert_false(finish(&early));
     assert_int_equal(late.wakes, 0);
@@ -292,6 +306,15 @@ static void requests_wait_for_a_new_keyholder_but_not_for_ever(void **state)
     assert_true(finish(&late));
 }
 
+/* As if all that waits had been asked, and sent, so long ago. */
+static void age(struct fixture *fixture, uint64_t asked_ms, uint64_t sent_ms)
+{
+    for (size_t i = 0; i < fixture->client->slots.count; i++) {
+        fixture->client->slots.slots[i].since_ms -= asked_ms;
+        fixture->client->slots.slots[i].entered_ms -= sent_ms;
+    }
+}
+
 static void a_silent_keyholder_is_taken_for_dead(void **state)
 {
     struct fixture *fixture = *state;
@@ -300,15 +323,32 @@ static void a_silent_keyholder_is_taken_for_dead(void **state)
     key_client_flush(fixture->client);
     key_client_on_tick(fixture->client);
     assert_int_equal(waiting.wakes, 0);
-    for (size_t i = 0; i < fixture->client->slots.count; i++) {
-        fixture->client->slots.slots[i].since_ms -= KEY_CLIENT_ANSWER_MS_MAX + 10;
-    }
+    age(fixture, KEY_CLIENT_ANSWER_MS_MAX + 10, KEY_CLIENT_ANSWER_MS_MAX + 10);
     key_client_on_tick(fixture->client);
     assert_int_equal(fixture->detached, 1);
     assert_false(finish(&waiting));
 }
 
-static void attaching_anew_fails_what_the_old_one_had(void **state)
+static void who_waits_for_a_silent_one_in_vain_does_not_end_its_successor(void **state)
+{
+    struct fixture *fixture = *state;
+    struct waiting waiting;
+    begin(&waiting, fixture);
+    key_client_flush(fixture->client);
+    age(fixture, KEY_CLIENT_ANSWER_MS_MAX - 1000, KEY_CLIENT_ANSWER_MS_MAX + 10);
+    key_client_on_tick(fixture->client); /* says nothing to anybody, and is left */
+    assert_int_equal(fixture->detached, 1);
+    close(fixture->far);
+    attach(fixture);
+    key_client_flush(fixture->client);
+    age(fixture, 2000, 0);
+    key_client_on_tick(fixture->client);
+    assert_int_equal(fixture->detached, 1);
+    key_client_detach(fixture->client);
+    assert_false(finish(&waiting));
+}
+
+static void attaching_anew_asks_again_what_the_old_one_had(void **state)
 {
     struct fixture *fixture = *state;
     struct waiting waiting;
@@ -317,7 +357,69 @@ static void attaching_anew_fails_what_the_old_one_had(void **state)
     close(fixture->far);
     attach(fixture);
     assert_int_equal(fixture->detached, 0);
+    far_sign(fixture);
+    assert_true(finish(&waiting));
+}
+
+/* Sent, answered in part, and lost: the successor is asked the rest, then what came meanwhile. */
+static void a_death_costs_no_request(void **state)
+{
+    struct fixture *fixture = *state;
+    struct waiting waiting[4];
+    for (size_t i = 0; i < 3; i++) {
+        begin(&waiting[i], fixture);
+    }
+    key_client_flush(fixture->client);
+    assert_true(far_receive(fixture));
+    far_answer(fixture, &fixture->message.requests[1], KEY_STATUS_DONE);
+    close(fixture->far);
+    key_client_on_readable(fixture->client);
+    assert_int_equal(fixture->detached, 1);
+    assert_true(finish(&waiting[1]));
+    begin(&waiting[3], fixture);
+    attach(fixture);
+    key_client_flush(fixture->client);
+    assert_true(far_receive(fixture));
+    assert_int_equal(fixture->message.count, 3);
+    static struct key_message asked;
+    asked = fixture->message;
+    for (size_t i = 0; i < asked.count; i++) {
+        far_answer(fixture, &asked.requests[i], KEY_STATUS_DONE);
+    }
+    key_client_on_readable(fixture->client);
+    for (size_t i = 0; i < 4; i++) {
+        assert_true(i == 1 || finish(&waiting[i]));
+    }
+}
+
+static void a_request_that_ends_every_keyholder_ends_itself(void **state)
+{
+    struct fixture *fixture = *state;
+    struct waiting waiting;
+    begin(&waiting, fixture);
+    for (int i = 0; i < KEY_CLIENT_TIMES_SENT_MAX; i++) {
+        assert_int_equal(waiting.wakes, 0);
+        key_client_flush(fixture->client);
+        assert_true(far_receive(fixture));
+        close(fixture->far);
+        key_client_on_readable(fixture->client);
+        attach(fixture);
+    }
     assert_false(finish(&waiting));
+    key_client_flush(fixture->client);
+    assert_false(far_receive(fixture));
+}
+
+static void keys_are_wanted_until_the_answer(void **state)
+{
+    struct fixture *fixture = *state;
+    struct waiting waiting;
+    begin(&waiting, fixture);
+    assert_true(key_client_wants_keys(fixture->client, KEY_ID, 1));
+    assert_false(key_client_wants_keys(fixture->client, KEY_ID + 1, 1000));
+    far_sign(fixture);
+    assert_false(key_client_wants_keys(fixture->client, KEY_ID, 1));
+    assert_true(finish(&waiting));
 }
 
 /* A wake that resumes at once and whose stream starts another handshake at once. */
@@ -432,8 +534,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(requests_wait_for_a_new_keyholder_but_not_for_ever, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_silent_keyholder_is_taken_for_dead, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(attaching_anew_fails_what_the_old_one_had, set_up,
+        cmocka_unit_test_setup_teardown(
+            who_waits_for_a_silent_one_in_vain_does_not_end_its_successor, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(attaching_anew_asks_again_what_the_old_one_had, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_death_costs_no_request, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_request_that_ends_every_keyholder_ends_itself, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(keys_are_wanted_until_the_answer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_wake_may_resume_and_begin_anew, set_up, tear_down),
         cmocka_unit_test_setup_teardown(waiters_are_let_in_when_there_is_room, set_up, tear_down),
         cmocka_unit_test_setup_teardown(ticket_keys_arrive_and_failures_do_not, set_up, tear_down),

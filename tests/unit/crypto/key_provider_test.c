@@ -282,20 +282,67 @@ static void a_blocking_signature_leaves_the_wakes_to_the_flush(void **state)
     free_sides(&sides);
 }
 
-static void death_of_the_keyholder_fails_parked_handshakes_cleanly(void **state)
+/* Eight handshakes whose requests went to a keyholder that dies before it reads them. */
+static void park_with_a_dead_one(struct fixture *fixture, struct rig_pair *pairs,
+                                 const struct sides *sides)
 {
-    struct fixture *fixture = *state;
-    struct sides sides = make_sides(fixture, &KINDS[0]);
-    struct rig_pair pairs[8];
     assert_int_equal(kill(fixture->keyholder.pid, SIGSTOP), 0);
     for (size_t i = 0; i < 8; i++) {
-        park(fixture, &pairs[i], &sides);
+        park(fixture, &pairs[i], sides);
     }
     key_client_flush(fixture->keys);
     rig_keyholder_kill(&fixture->keyholder);
     key_client_on_readable(fixture->keys);
     assert_int_equal(fixture->detached, 1);
     assert_int_equal(key_client_descriptor(fixture->keys), -1);
+    for (size_t i = 0; i < 8; i++) {
+        assert_int_equal(pairs[i].wakes, 0);
+    }
+}
+
+static void death_of_the_keyholder_costs_no_handshake(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sides sides = make_sides(fixture, &KINDS[0]);
+    struct rig_pair pairs[8];
+    park_with_a_dead_one(fixture, pairs, &sides);
+    start_keyholder(fixture);
+    rig_run(pairs, 8, fixture->keys);
+    for (size_t i = 0; i < 8; i++) {
+        assert_false(pairs[i].failed);
+        rig_pair_fini(&pairs[i]);
+    }
+    assert_int_equal(key_client_waiting(fixture->keys), 0);
+    free_sides(&sides);
+}
+
+/* Its client has gone: the server's side stays until its answer, and wants nothing of it. */
+static void a_handshake_that_is_over_may_be_asked_for_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sides sides = make_sides(fixture, &KINDS[0]);
+    struct rig_pair pairs[8];
+    park_with_a_dead_one(fixture, pairs, &sides);
+    start_keyholder(fixture);
+    for (size_t i = 0; i < 8; i++) {
+        pairs[i].failed = true;
+        while (pairs[i].parked) {
+            rig_turn(NULL, 0, fixture->keys);
+        }
+        (void)SSL_do_handshake(pairs[i].server);
+        rig_pair_fini(&pairs[i]);
+    }
+    assert_int_equal(key_client_waiting(fixture->keys), 0);
+    free_sides(&sides);
+}
+
+static void parked_handshakes_without_a_keyholder_end_cleanly(void **state)
+{
+    struct fixture *fixture = *state;
+    struct sides sides = make_sides(fixture, &KINDS[0]);
+    struct rig_pair pairs[8];
+    park_with_a_dead_one(fixture, pairs, &sides);
+    key_client_detach(fixture->keys);
     for (size_t i = 0; i < 8; i++) {
         assert_int_equal(pairs[i].wakes, 1);
         rig_step_server(&pairs[i], fixture->keys);
@@ -393,10 +440,13 @@ static void a_key_not_granted_closes_the_channel(void **state)
     struct fixture *fixture = *state;
     struct sides sides = make_sides_with_id(fixture, &KINDS[0], RIG_STRANGER_ID);
     struct rig_pair pair;
-    rig_pair_init(&pair, sides.server, sides.client, true);
+    park(fixture, &pair, &sides);
+    while (fixture->detached == 0) {
+        rig_turn(&pair, 1, fixture->keys);
+    }
+    key_client_detach(fixture->keys);
     rig_run(&pair, 1, fixture->keys);
     assert_true(pair.failed);
-    assert_int_equal(fixture->detached, 1);
     rig_pair_fini(&pair);
     free_sides(&sides);
 }
@@ -529,8 +579,12 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_blocking_signature_leaves_the_wakes_to_the_flush, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(death_of_the_keyholder_fails_parked_handshakes_cleanly,
-                                        set_up, tear_down_without_keyholder),
+        cmocka_unit_test_setup_teardown(death_of_the_keyholder_costs_no_handshake, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_handshake_that_is_over_may_be_asked_for_again, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(parked_handshakes_without_a_keyholder_end_cleanly, set_up,
+                                        tear_down_without_keyholder),
         cmocka_unit_test_setup_teardown(a_new_keyholder_takes_over, set_up, tear_down),
         cmocka_unit_test_setup_teardown(death_at_any_moment_is_survived, set_up, tear_down),
         cmocka_unit_test_setup_teardown(detaching_fails_what_was_never_sent, set_up, tear_down),

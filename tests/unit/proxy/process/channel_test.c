@@ -123,6 +123,29 @@ static void closes_the_descriptors_of_a_bad_packet(void **state)
     (void)close(child);
 }
 
+static void an_end_may_refuse_descriptors(void **state)
+{
+    (void)state;
+    int master = -1;
+    int child = -1;
+    assert_int_equal(channel_pair(&master, &child), STATUS_OK);
+    struct channel_message answer = {
+        .kind = CHANNEL_ANSWER, .descriptors = {0}, .descriptor_count = 1};
+    if (channel_refuse_descriptors(master)) {
+        assert_int_equal(channel_send(child, &answer), STATUS_BROKEN);
+    }
+    struct channel_message got;
+    assert_int_equal(channel_receive(master, CHANNEL_CHILD, packet, &got), STATUS_AGAIN);
+    assert_int_equal(channel_send_kind(child, CHANNEL_DRAINED), STATUS_OK);
+    assert_int_equal(channel_receive(master, CHANNEL_CHILD, packet, &got), STATUS_OK);
+    answer.kind = CHANNEL_KEYS; /* the other way it goes on */
+    assert_int_equal(channel_send(master, &answer), STATUS_OK);
+    assert_int_equal(channel_receive(child, CHANNEL_MASTER, packet, &got), STATUS_OK);
+    (void)close(got.descriptors[0]);
+    (void)close(master);
+    (void)close(child);
+}
+
 static void refuses_a_packet_that_was_cut(void **state)
 {
     (void)state;
@@ -145,6 +168,7 @@ int main(void)
         cmocka_unit_test(tells_when_the_other_end_is_gone_or_does_not_read),
         cmocka_unit_test(refuses_what_the_table_does_not_allow),
         cmocka_unit_test(closes_the_descriptors_of_a_bad_packet),
+        cmocka_unit_test(an_end_may_refuse_descriptors),
         cmocka_unit_test(refuses_a_packet_that_was_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,10 +16,11 @@ static const char TEXT[] = "sallyport-handover 1\n"
                            "log 5 2 0\n"
                            "admin 7 /run/sally port/admin.sock\n"
                            "tickets 9\n"
+                           "spent 10\n"
                            "socket 11 0 4:7f000001:8443 127.0.0.1:8443\n"
                            "socket 12 1 4:7f000001:8443 127.0.0.1:8443\n"
                            "socket 13 0 6:00000000000000000000000000000000:0 [::]:41234\n"
-                           "socket 14 0 unix unix:/run/web.sock\n"
+                           "lent 14 0 unix unix:/run/web.sock\n"
                            "child 15 4712 1 0 worker 1\n"
                            "child - 4713 1 99000 keyholder\n"
                            "rules 7947 7946,8301 nodes\n"
@@ -50,6 +51,7 @@ static void is_written_as_it_was_read(void **state)
     assert_int_equal(handover.sockets[0].asked.port, 8443);
     assert_int_equal(handover.sockets[2].asked.kind, CONFIG_ADDRESS_IP6);
     assert_string_equal(handover_asked(&handover.sockets[3]).path, "/run/web.sock");
+    assert_true(handover.sockets[3].is_lent && !handover.sockets[2].is_lent);
     assert_int_equal(handover.child_count, 2);
     assert_int_equal(handover.children[1].channel, -1);
     assert_int_equal(handover.children[1].gone_ms, 99000);
@@ -94,6 +96,8 @@ static void what_is_wrong_is_refused(void **state)
         "rules 70000 7946 nodes",
         "admin 8 /second",
         "tickets 10",
+        "spent 11",
+        "spent -1",
         "log 6 2 0",
         "pid 0",
         "pid 1 2",
@@ -134,7 +138,7 @@ static void tells_each_descriptor_once(void **state)
     int sum = 0;
     assert_int_equal(handover_parse(&handover, slice_of(TEXT)), STATUS_OK);
     handover_each_descriptor(&handover, count_descriptor, &sum);
-    assert_int_equal(sum, 5 + 7 + 9 + 11 + 12 + 13 + 14 + 15);
+    assert_int_equal(sum, 5 + 7 + 9 + 10 + 11 + 12 + 13 + 14 + 15);
     handover_fini(&handover);
 }
 

@@ -144,6 +144,11 @@ static void name_a_socket_as_the_secret(struct handover *handover)
     handover->tickets = listening();
 }
 
+static void name_a_socket_as_the_spent_list(struct handover *handover)
+{
+    handover->spent = listening();
+}
+
 static void name_another_family(struct handover *handover)
 {
     handover->sockets[0].asked.kind = CONFIG_ADDRESS_UNIX;
@@ -160,6 +165,7 @@ static void what_nobody_has_left_is_refused(void **state)
     refuse(name_one_twice, true);
     refuse(name_one_that_is_closed, true);
     refuse(name_a_socket_as_the_secret, true);
+    refuse(name_a_socket_as_the_spent_list, true);
     refuse(name_another_family, true);
 }
 

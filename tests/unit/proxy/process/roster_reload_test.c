@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-enum { WORKERS = 2, KEYHOLDER_END = WORKERS };
+enum { WORKERS = 2, KEYHOLDERS = 2, KEYHOLDER_END = WORKERS, ENDS = WORKERS + KEYHOLDERS };
 
 struct rig {
     struct config config;
@@ -23,12 +23,12 @@ struct rig {
     struct listen_sockets *sockets;
     struct roster roster;
     struct live_generation *next;
-    int ends[WORKERS + 1];
+    int ends[ENDS];
 };
 
 static struct child *child_at(struct rig *rig, size_t i)
 {
-    return i == KEYHOLDER_END ? &rig->roster.keyholder : &rig->roster.workers[i];
+    return i < WORKERS ? &rig->roster.workers[i] : &rig->roster.keyholders[i - KEYHOLDER_END];
 }
 
 static struct snapshot new_snapshot(void)
@@ -41,15 +41,17 @@ static int open_rig(void **state)
     struct rig *rig = calloc(1, sizeof(*rig));
     struct process_error error;
     struct snapshot snapshot = new_snapshot();
-    rig->config = (struct config){.file = "f.yaml", .certificate_count = 1};
+    rig->config =
+        (struct config){.file = "f.yaml", .certificate_count = 1, .keyholders = KEYHOLDERS};
     rig->loop = loop_new();
     const struct roster_supplies supplies = {.loop = rig->loop, .config = &rig->config};
     const struct child_events events = {.self = rig};
     if (roster_init(&rig->roster, &supplies, &snapshot, WORKERS, &events) != STATUS_OK ||
-        listen_sockets_open(&rig->sockets, &rig->config, WORKERS, NULL, &error) != STATUS_OK) {
+        listen_sockets_open(&rig->sockets, &rig->config, WORKERS, &(struct listen_sources){0},
+                            &error) != STATUS_OK) {
         return -1;
     }
-    for (size_t i = 0; i <= WORKERS; i++) {
+    for (size_t i = 0; i < ENDS; i++) {
         struct child *child = child_at(rig, i);
         child->state = CHILD_READY;
         if (channel_pair(&child->channel, &rig->ends[i]) != STATUS_OK) {
@@ -68,7 +70,7 @@ static int open_rig(void **state)
 static int close_rig(void **state)
 {
     struct rig *rig = *state;
-    for (size_t i = 0; i <= WORKERS; i++) {
+    for (size_t i = 0; i < ENDS; i++) {
         (void)close(child_at(rig, i)->channel);
         (void)close(rig->ends[i]);
     }
@@ -102,16 +104,31 @@ static void hears_nothing(struct rig *rig, size_t i)
     assert_int_equal(channel_receive(rig->ends[i], CHANNEL_MASTER, packet, &message), STATUS_AGAIN);
 }
 
+static void keyholders_hear(struct rig *rig, enum channel_kind kind, uint32_t number)
+{
+    for (size_t i = KEYHOLDER_END; i < ENDS; i++) {
+        hears(rig, i, kind, number);
+    }
+}
+
+static void keyholders_hear_nothing(struct rig *rig)
+{
+    for (size_t i = KEYHOLDER_END; i < ENDS; i++) {
+        hears_nothing(rig, i);
+    }
+}
+
 static void prepare_all(struct rig *rig)
 {
     struct roster *roster = &rig->roster;
     assert_true(roster_prepare_keys(roster, rig->next));
-    hears(rig, KEYHOLDER_END, CHANNEL_BUNDLE, 2);
-    hears(rig, KEYHOLDER_END, CHANNEL_PREPARE, 2);
+    keyholders_hear(rig, CHANNEL_BUNDLE, 2);
+    keyholders_hear(rig, CHANNEL_PREPARE, 2);
     assert_false(roster_is_prepared(roster));
-    roster_note_prepared(roster, &roster->keyholder, 1); /* of another time */
+    roster_note_prepared(roster, &roster->keyholders[0], 2);
+    roster_note_prepared(roster, &roster->keyholders[1], 1); /* of another time */
     assert_false(roster_is_prepared(roster));
-    roster_note_prepared(roster, &roster->keyholder, 2);
+    roster_note_prepared(roster, &roster->keyholders[1], 2);
     assert_true(roster_is_prepared(roster));
     roster_prepare_workers(roster, rig->next, &rig->config, rig->sockets, NULL);
     for (size_t i = 0; i < WORKERS; i++) {
@@ -135,10 +152,10 @@ static void the_former_keys_go_when_the_last_worker_has_let_go(void **state)
     roster_note_released(roster, &roster->workers[0], 2); /* not a former one: no effect */
     roster_note_released(roster, &roster->workers[0], 1);
     roster_note_released(roster, &roster->workers[0], 1);
-    hears_nothing(rig, KEYHOLDER_END);
+    keyholders_hear_nothing(rig);
     roster_note_lost(roster, &roster->workers[1]); /* as good as released */
-    hears(rig, KEYHOLDER_END, CHANNEL_RELEASE, 1);
-    hears_nothing(rig, KEYHOLDER_END);
+    keyholders_hear(rig, CHANNEL_RELEASE, 1);
+    keyholders_hear_nothing(rig);
     assert_ptr_equal(list_first(&roster->generations), &rig->next->link);
 }
 
@@ -147,13 +164,35 @@ static void a_rollback_is_told_to_those_who_were_asked(void **state)
     struct rig *rig = *state;
     struct roster *roster = &rig->roster;
     assert_true(roster_prepare_keys(roster, rig->next));
-    hears(rig, KEYHOLDER_END, CHANNEL_BUNDLE, 2);
-    hears(rig, KEYHOLDER_END, CHANNEL_PREPARE, 2);
+    keyholders_hear(rig, CHANNEL_BUNDLE, 2);
+    keyholders_hear(rig, CHANNEL_PREPARE, 2);
     roster_rollback(roster, rig->next);
-    hears(rig, KEYHOLDER_END, CHANNEL_ROLLBACK, 2);
+    keyholders_hear(rig, CHANNEL_ROLLBACK, 2);
     hears_nothing(rig, 0);
     assert_true(roster_is_prepared(roster)); /* nobody is asked any more */
     assert_int_equal(roster->present->number, 1);
+}
+
+static void what_is_said_of_one_that_was_given_up_is_no_answer_about_the_next(void **state)
+{
+    struct rig *rig = *state;
+    struct roster *roster = &rig->roster;
+    struct snapshot snapshot = new_snapshot();
+    struct live_generation *third = live_generation_new(3, &snapshot, &rig->config, WORKERS);
+    roster_prepare_workers(roster, rig->next, &rig->config, rig->sockets, NULL);
+    roster_rollback(roster, rig->next);
+    roster_prepare_workers(roster, third, &rig->config, rig->sockets, NULL);
+    for (size_t i = 0; i < WORKERS; i++) {
+        roster_note_prepared(roster, &roster->workers[i], 2);
+        assert_false(roster_is_prepared(roster));
+    }
+    for (size_t i = 0; i < WORKERS; i++) {
+        roster_note_prepared(roster, &roster->workers[i], 3);
+        roster_note_prepared(roster, &roster->workers[i], 2);
+    }
+    assert_true(roster_is_prepared(roster));
+    roster_rollback(roster, third);
+    live_generation_free(third);
 }
 
 static void a_worker_that_is_down_is_not_waited_for(void **state)
@@ -168,11 +207,12 @@ static void a_worker_that_is_down_is_not_waited_for(void **state)
     assert_true(roster_is_prepared(roster));
 }
 
-static void without_its_keyholder_there_is_no_reload(void **state)
+static void without_one_of_its_keyholders_there_is_no_reload(void **state)
 {
     struct rig *rig = *state;
-    rig->roster.keyholder.state = CHILD_DOWN;
+    rig->roster.keyholders[1].state = CHILD_DOWN;
     assert_false(roster_prepare_keys(&rig->roster, rig->next));
+    hears_nothing(rig, KEYHOLDER_END); /* the other one is not asked for nothing */
 }
 
 int main(void)
@@ -182,9 +222,11 @@ int main(void)
                                         open_rig, close_rig),
         cmocka_unit_test_setup_teardown(a_rollback_is_told_to_those_who_were_asked, open_rig,
                                         close_rig),
+        cmocka_unit_test_setup_teardown(
+            what_is_said_of_one_that_was_given_up_is_no_answer_about_the_next, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(a_worker_that_is_down_is_not_waited_for, open_rig,
                                         close_rig),
-        cmocka_unit_test_setup_teardown(without_its_keyholder_there_is_no_reload, open_rig,
+        cmocka_unit_test_setup_teardown(without_one_of_its_keyholders_there_is_no_reload, open_rig,
                                         close_rig),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

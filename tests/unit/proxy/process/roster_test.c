@@ -25,7 +25,7 @@ struct rig {
 
 static struct child *child_at(struct rig *rig, size_t i)
 {
-    return i == KEYHOLDER_END ? &rig->roster.keyholder : &rig->roster.workers[i];
+    return i == KEYHOLDER_END ? &rig->roster.keyholders[0] : &rig->roster.workers[i];
 }
 
 static int open_rig(void **state)
@@ -109,36 +109,6 @@ static void workers_are_down_without_the_keyholder(void **state)
     assert_false(roster_workers_are_down(&rig->roster));
 }
 
-static void both_ends_of_a_key_channel_are_handed_out(void **state)
-{
-    struct rig *rig = *state;
-    struct channel_message message;
-    uint8_t packet[CHANNEL_PACKET_MAX];
-    roster_connect_keys(&rig->roster, child_at(rig, 1));
-    assert_int_equal(next(rig, KEYHOLDER_END, &message, packet), STATUS_OK);
-    assert_int_equal(message.kind, CHANNEL_WORKER);
-    assert_int_equal(message.number, 1);
-    static const uint8_t IDS[] = {0, 0, 16, 0, 0, 0, 16, 1, 0, 0, 16, 2}; /* of generation 1 */
-    assert_int_equal(message.payload.len, sizeof(IDS));
-    assert_memory_equal(message.payload.at, IDS, sizeof(IDS));
-    assert_int_equal(next(rig, 1, &message, packet), STATUS_OK);
-    assert_int_equal(message.kind, CHANNEL_KEYS);
-    assert_int_equal(next(rig, 0, &message, packet), STATUS_AGAIN);
-}
-
-static void a_key_channel_is_renewed_only_for_the_last_one(void **state)
-{
-    struct rig *rig = *state;
-    struct channel_message message;
-    uint8_t packet[CHANNEL_PACKET_MAX];
-    child_at(rig, 0)->keys_given = 2;
-    roster_renew_keys(&rig->roster, child_at(rig, 0), 1);
-    assert_int_equal(next(rig, 0, &message, packet), STATUS_AGAIN);
-    roster_renew_keys(&rig->roster, child_at(rig, 0), 2);
-    assert_int_equal(next(rig, 0, &message, packet), STATUS_OK);
-    assert_int_equal(child_at(rig, 0)->keys_given, 3);
-}
-
 static void workers_alone_are_told(void **state)
 {
     struct rig *rig = *state;
@@ -160,8 +130,6 @@ int main(void)
         TEST(children_are_found_by_their_process),
         TEST(the_roster_is_ready_when_every_child_is),
         TEST(workers_are_down_without_the_keyholder),
-        TEST(both_ends_of_a_key_channel_are_handed_out),
-        TEST(a_key_channel_is_renewed_only_for_the_last_one),
         TEST(workers_alone_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

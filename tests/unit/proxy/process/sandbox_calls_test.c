@@ -122,6 +122,15 @@ static void the_keyholder_has_no_network(void **state)
     assert_int_equal(roles_of("bind") & SANDBOX_WORKER, 0);
 }
 
+static void workers_and_keyholders_send_no_descriptors(void **state)
+{
+    (void)state;
+    static const char *const NAMES[] = {"sendmsg", "sendmmsg"};
+    for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); i++) {
+        assert_int_equal(roles_of(NAMES[i]) & (SANDBOX_KEYHOLDER | SANDBOX_WORKER), 0);
+    }
+}
+
 /* The stacks of parked handshakes are switched with it. */
 static void signal_masks_may_be_changed(void **state)
 {
@@ -137,6 +146,7 @@ int main(void)
         cmocka_unit_test(nobody_executes_traces_mounts_or_changes_who_he_is),
         cmocka_unit_test(only_a_fetcher_opens_files_and_makes_threads),
         cmocka_unit_test(the_keyholder_has_no_network),
+        cmocka_unit_test(workers_and_keyholders_send_no_descriptors),
         cmocka_unit_test(signal_masks_may_be_changed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
