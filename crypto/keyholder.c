@@ -36,6 +36,7 @@ struct keyholder {
     struct secret ticket_secret;
     struct key_table keys;
     struct worker_channel *workers[KEYHOLDER_WORKERS_MAX];
+    uint32_t numbers[KEYHOLDER_WORKERS_MAX]; /* whose they are */
     size_t worker_count;
     struct signing_rota rota;
     struct signing_batch *batch;                   /* NULL: one at a time */
@@ -53,7 +54,8 @@ bool keyholder_harden(void)
     struct rlimit limit = {0, 0};
     bool unlimited = getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY;
     /* With a limit, locking the future would make an ordinary allocation fail one day. */
-    return mlockall(unlimited ? MCL_CURRENT | MCL_FUTURE : MCL_CURRENT) == 0;
+    bool is_locked = mlockall(unlimited ? MCL_CURRENT | MCL_FUTURE : MCL_CURRENT) == 0;
+    return is_locked && unlimited;
 }
 
 static bool copy_ticket_secret(struct keyholder *keyholder, const struct secret *given)
@@ -147,10 +149,32 @@ void keyholder_remove_keys(struct keyholder *keyholder, uint32_t first, size_t c
     }
 }
 
-bool keyholder_add_worker(struct keyholder *keyholder, int descriptor, const uint32_t *key_ids,
-                          size_t count, struct crypto_error *error)
+/* The last one takes the place: no index is kept across a close. */
+static void close_worker(struct keyholder *keyholder, size_t index)
 {
-    if (keyholder->worker_count == KEYHOLDER_WORKERS_MAX || count > KEYHOLDER_KEYS_MAX) {
+    worker_channel_close(keyholder->workers[index]);
+    keyholder->worker_count--;
+    keyholder->workers[index] = keyholder->workers[keyholder->worker_count];
+    keyholder->numbers[index] = keyholder->numbers[keyholder->worker_count];
+    keyholder->counters.workers_closed++;
+}
+
+/* Several channels would be several turns in the rota, and slots without end. */
+static void close_former(struct keyholder *keyholder, uint32_t number)
+{
+    for (size_t i = 0; i < keyholder->worker_count; i++) {
+        if (keyholder->numbers[i] == number) {
+            close_worker(keyholder, i);
+            return;
+        }
+    }
+}
+
+bool keyholder_add_worker(struct keyholder *keyholder, uint32_t number, int descriptor,
+                          const uint32_t *key_ids, size_t count, struct crypto_error *error)
+{
+    close_former(keyholder, number);
+    if (keyholder->worker_count == KEYHOLDER_WORKERS_MAX || count > KEYHOLDER_HELD_MAX) {
         (void)close(descriptor);
         crypto_error_set(error, "too many workers or granted keys");
         return false;
@@ -160,17 +184,9 @@ bool keyholder_add_worker(struct keyholder *keyholder, int descriptor, const uin
         crypto_error_set(error, "out of memory");
         return false;
     }
+    keyholder->numbers[keyholder->worker_count] = number;
     keyholder->workers[keyholder->worker_count++] = worker;
     return true;
-}
-
-/* The last one takes the place: no index is kept across a close. */
-static void close_worker(struct keyholder *keyholder, size_t index)
-{
-    worker_channel_close(keyholder->workers[index]);
-    keyholder->worker_count--;
-    keyholder->workers[index] = keyholder->workers[keyholder->worker_count];
-    keyholder->counters.workers_closed++;
 }
 
 /* Only what came in since the last check needs it; checking all of a queue again is cheap against

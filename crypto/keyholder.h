@@ -70,7 +70,7 @@ struct keyholder_counters {
 
 /* For a process that does nothing else: no core dump, no ptrace by its own user, memory locked if
  * the limits allow. Call it after the last change of user (that resets the first two). Returns
- * whether memory is locked; everything else here cannot fail on Linux. */
+ * whether all memory is locked, that of later too; everything else here cannot fail on Linux. */
 bool keyholder_harden(void);
 
 /* NULL with a sentence in `error`. */
@@ -93,10 +93,11 @@ bool keyholder_grant(struct keyholder *keyholder, uint32_t first, size_t count,
                      struct crypto_error *error) __attribute__((warn_unused_result));
 void keyholder_remove_keys(struct keyholder *keyholder, uint32_t first, size_t count);
 
-/* Takes `descriptor`, one end of a SOCK_SEQPACKET pair, also when it fails. The worker may use the
- * `count` keys of `key_ids` (copied) and no other; they may be loaded later. */
-bool keyholder_add_worker(struct keyholder *keyholder, int descriptor, const uint32_t *key_ids,
-                          size_t count, struct crypto_error *error)
+/* Takes `descriptor`, one end of a SOCK_SEQPACKET pair, also when it fails. A worker, told by its
+ * number, has one channel: its former one is closed, with what waited there. It may use the `count`
+ * keys of `key_ids` (copied) and no other; they may be loaded later. */
+bool keyholder_add_worker(struct keyholder *keyholder, uint32_t number, int descriptor,
+                          const uint32_t *key_ids, size_t count, struct crypto_error *error)
     __attribute__((warn_unused_result));
 
 /* One turn: sleeps up to `timeout_ms` (-1: for ever) when nothing waits. False: the master is

@@ -41,6 +41,8 @@ static json_t *child_to_json(const struct status_child *child)
         put(object, "ready", json_boolean(child->is_ready)) &&
         put_number(object, "restarts", child->restarts) &&
         put(object, "sandbox", child->is_ready ? json_string(child->sandbox) : json_null()) &&
+        (child->memory == NULL ||
+         put(object, "memory", child->is_ready ? json_string(child->memory) : json_null())) &&
         (child->batched == NULL ||
          put(object, child->batched,
              child->is_ready ? batches_to_json(child->batch_lanes) : json_null())) &&

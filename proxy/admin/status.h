@@ -24,6 +24,7 @@ struct status_child {
     uint64_t restarts;
     char sandbox[32];                /* what is in force: "seccomp, landlock 6" */
     const struct counters *counters; /* NULL: it has none */
+    const char *memory;              /* "locked", "not locked"; NULL: of no matter */
     const char *batched;             /* what it may compute several of in one call: "signing" of the
                                         keyholder, "agreements" of a worker; NULL: nothing */
     uint32_t batch_lanes;            /* how many; 0: one */

@@ -30,8 +30,8 @@ static void print_uptime(long long seconds)
     }
 }
 
-/* How it computes what could go in batches. */
-static void print_batches(const json_t *process, const char *what)
+/* What some kinds of processes have to tell, and only while they run. */
+static void print_fact(const json_t *process, const char *what)
 {
     if (json_is_string(json_object_get(process, what))) {
         (void)printf("   %s: %s", what, answer_text(process, what));
@@ -51,8 +51,9 @@ static void print_process(const json_t *process)
         (void)printf("   conns %lld  exchanges %lld  tunnels %lld", answer_number(process, "conns"),
                      answer_number(process, "exchanges"), answer_number(process, "tunnels"));
     }
-    print_batches(process, "signing");
-    print_batches(process, "agreements");
+    print_fact(process, "memory");
+    print_fact(process, "signing");
+    print_fact(process, "agreements");
     (void)printf("\n");
 }
 

@@ -37,7 +37,7 @@ enum {
     X(BUNDLE,      MASTER, 1, 1,                       0, CHANNEL_PAYLOAD_MAX) /* sealed file of the config; payload: its name; number: its generation */ \
     X(LISTENERS,   MASTER, 1, CHANNEL_DESCRIPTORS_MAX, 0, 0)    /* listening sockets, after those before */ \
     X(KEYS,        MASTER, 1, 1,                       0, 0)    /* to a worker: its end to the keyholder */ \
-    X(WORKER,      MASTER, 1, 1,                       0, CHANNEL_PAYLOAD_MAX) /* to the keyholder: a worker's end; payload: u32 key ids */ \
+    X(WORKER,      MASTER, 1, 1,                       0, CHANNEL_PAYLOAD_MAX) /* to the keyholder: a worker's end; payload: its key ids, each u32 first and u32 count */ \
     X(START,       MASTER, 0, 0,                       0, 0)    /* all was sent: open, and say READY */ \
     X(DRAIN,       MASTER, 0, 0,                       0, 0)    /* accept no more, end, say DRAINED; number 1: others accept, so idle conns have time */ \
     X(STAPLE,      MASTER, 1, 1,                       0, 0)    /* sealed OCSP response; number: id of the certificate's key */ \
@@ -54,7 +54,8 @@ enum {
     X(ROLLBACK,    MASTER, 0, 0,                       0, 0)    /* number: forget it */ \
     X(RELEASE,     MASTER, 0, 0,                       0, 0)    /* number: to the keyholder: nobody needs its keys any more */ \
     X(PREPARED,    CHILD,  0, 0,                       0, 0)    /* number: which generation */ \
-    X(RELEASED,    CHILD,  0, 0,                       0, 0)    /* number: a former generation is gone from here */
+    X(RELEASED,    CHILD,  0, 0,                       0, 0)    /* number: a former generation is gone from here */ \
+    X(REFUSED,     CHILD,  0, 0,                       1, 1024) /* of the keyholder: the worker `number` has no channel; payload: why */
 /* clang-format on */
 
 #define CHANNEL_ENUM(kind, from, fewest, most, shortest, longest) CHANNEL_##kind,

@@ -56,6 +56,7 @@ static bool read_message(struct child *child)
         if (message.kind == CHANNEL_READY && child->state == CHILD_STARTING) {
             child->state = CHILD_READY;
             child->sandbox = sandbox_from_number(message.number & CHILD_SANDBOX_MASK);
+            child->is_locked = (message.number & CHILD_LOCKED) != 0;
             child->batch_lanes = message.number >> CHILD_LANES_SHIFT;
         }
         child->events.on_message(child->events.self, child, &message);
@@ -134,6 +135,7 @@ bool child_send(struct child *child, const struct channel_message *message)
 void child_on_exit(struct child *child)
 {
     child->pid = -1;
+    deadline_disarm(&child->keys_due);
     on_channel(child, WATCH_READ); /* its last words */
     close_channel(child);
     bool was_steady =
@@ -176,6 +178,7 @@ uint64_t child_respawn_later(struct child *child)
 void child_end(struct child *child)
 {
     deadline_disarm(&child->respawn);
+    deadline_disarm(&child->keys_due);
     close_channel(child);
     if (child->pid > 0) {
         child->state = CHILD_ENDING;

@@ -22,7 +22,7 @@
 #include "proxy/process/spawn.h"
 
 /* Where in READY's number what is. */
-enum { CHILD_SANDBOX_MASK = 0xffff, CHILD_LANES_SHIFT = 16 };
+enum { CHILD_SANDBOX_MASK = 0x7fff, CHILD_LOCKED = 0x8000, CHILD_LANES_SHIFT = 16 };
 
 enum child_state { CHILD_DOWN, CHILD_STARTING, CHILD_READY, CHILD_ENDING };
 
@@ -47,6 +47,10 @@ struct child {
     pid_t pid;                    /* -1: none */
     int channel;                  /* -1: none */
     uint32_t keys_given;          /* channels to the keyholder, since its start (workers only) */
+    uint32_t keys_lost;           /* the last that it says has ended */
+    uint64_t keys_renewed_ms;     /* when it was given another one for that; 0: never */
+    struct deadline keys_due;     /* when it is given another one */
+    bool is_locked;               /* its memory, as it said itself */
     struct sandbox_facts sandbox; /* as it said itself, with READY */
     uint32_t asked;               /* to prepare this generation; 0: none */
     uint32_t prepared;            /* it says that it has */

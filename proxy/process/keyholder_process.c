@@ -27,7 +27,8 @@ struct keyholder_process {
     uint32_t taken;     /* the generation whose keys came last */
     size_t taken_count; /* how many */
     uint8_t packet[CHANNEL_PACKET_MAX];
-    bool is_open; /* START has come */
+    bool is_locked; /* no part of its memory is ever written to a disk */
+    bool is_open;   /* START has come */
     bool is_over;
 };
 
@@ -154,24 +155,44 @@ static void prepare(struct keyholder_process *process, const struct channel_mess
 
 /* ---- the master ---- */
 
-static bool take_worker(struct keyholder_process *process, const struct channel_message *message)
+static uint32_t number_at(slice payload, size_t index)
 {
-    size_t count = message->payload.len / sizeof(uint32_t);
-    uint32_t *ids = calloc(count + 1, sizeof(*ids));
+    const uint8_t *at = (const uint8_t *)payload.at + sizeof(uint32_t) * index;
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+/* Returns how many; at most KEYHOLDER_HELD_MAX. */
+static size_t read_ids(slice payload, uint32_t *ids)
+{
+    size_t count = 0;
+    for (size_t i = 0; i + 1 < payload.len / sizeof(uint32_t); i += 2) {
+        uint32_t first = number_at(payload, i);
+        uint32_t more = number_at(payload, i + 1);
+        for (uint32_t j = 0; j < more && count < KEYHOLDER_HELD_MAX; j++) {
+            ids[count++] = first + j;
+        }
+    }
+    return count;
+}
+
+/* The master knows its worker by the number; the worker sees its channel end. */
+static void take_worker(struct keyholder_process *process, const struct channel_message *message)
+{
+    struct crypto_error error = {"out of memory"};
+    uint32_t *ids = calloc(KEYHOLDER_HELD_MAX, sizeof(*ids));
     if (ids == NULL) {
         (void)close(message->descriptors[0]);
-        return true;
-    }
-    for (size_t i = 0; i < count; i++) {
-        const uint8_t *at = (const uint8_t *)message->payload.at + 4 * i;
-        ids[i] = (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-    }
-    struct crypto_error error = {{0}};
-    if (!keyholder_add_worker(process->keyholder, message->descriptors[0], ids, count, &error)) {
-        tell_failure(0, GENERATION_NO_CERTIFICATE, error.text);
+    } else if (keyholder_add_worker(process->keyholder, message->number, message->descriptors[0],
+                                    ids, read_ids(message->payload, ids), &error)) {
+        error.text[0] = '\0';
     }
     free(ids);
-    return true;
+    if (error.text[0] != '\0') {
+        (void)!channel_send(SPAWN_CHANNEL,
+                            &(struct channel_message){.kind = CHANNEL_REFUSED,
+                                                      .number = message->number,
+                                                      .payload = slice_of(error.text)});
+    }
 }
 
 static void close_descriptors(const struct channel_message *message)
@@ -188,7 +209,8 @@ static bool enter_sandbox(const struct keyholder_process *process)
     sandbox_plan_keyholder(&plan);
     struct channel_message ready = {.kind = CHANNEL_READY};
     uint32_t lanes = process->keyholder == NULL ? 0 : keyholder_batch_lanes(process->keyholder);
-    ready.number = sandbox_to_number(sandbox_enter(&plan)) | lanes << CHILD_LANES_SHIFT;
+    ready.number = sandbox_to_number(sandbox_enter(&plan)) | lanes << CHILD_LANES_SHIFT |
+                   (process->is_locked ? CHILD_LOCKED : 0);
     return channel_send(SPAWN_CHANNEL, &ready) == STATUS_OK;
 }
 
@@ -200,7 +222,8 @@ static bool act(struct keyholder_process *process, const struct channel_message 
         return is_taken || process->is_open; /* at the start it is fatal */
     }
     if (message->kind == CHANNEL_WORKER && process->keyholder != NULL) {
-        return take_worker(process, message);
+        take_worker(process, message);
+        return true;
     }
     close_descriptors(message);
     if (message->kind == CHANNEL_START) {
@@ -258,7 +281,7 @@ int keyholder_process_run(size_t index)
     (void)wiped_memory_install();
     role_harden("keyholder");
     if (!role_is_checked()) {
-        (void)keyholder_harden();
+        process.is_locked = keyholder_harden();
     }
     wait_for_keys(&process);
     if (!process.is_over) {

@@ -70,11 +70,48 @@ static void note_sandbox(struct master *master, const struct child *child)
               log_text("effect", "a child that is taken over can do more"));
 }
 
+/* Once: they all have the same limit. */
+static void note_memory(struct master *master, const struct child *keyholder)
+{
+    if (keyholder->is_locked || master->is_unlocked_told) {
+        return;
+    }
+    master->is_unlocked_told = true;
+    LOG_EVENT(log_of(master), LOG_WARN, "memory_unlocked", log_text("child", keyholder->role),
+              log_text("effect", "private keys may be written to swap; raise the limit of locked "
+                                 "memory (LimitMEMLOCK, ulimit -l)"));
+}
+
+static void on_refused(struct master *master, const struct child *keyholder,
+                       const struct channel_message *message)
+{
+    char sentence[SENTENCE_BYTES];
+    (void)snprintf(sentence, sizeof(sentence), "%.*s", SLICE_FORMAT(message->payload));
+    LOG_EVENT(log_of(master), LOG_ERROR, "keys_refused", log_text("child", keyholder->role),
+              log_number("worker", (int64_t)message->number + 1), log_text("reason", sentence));
+    if (master->state == MASTER_STARTING) {
+        master_fail_start(master, sentence);
+    }
+}
+
+static void on_keyholder_message(struct master *master, const struct child *keyholder,
+                                 const struct channel_message *message)
+{
+    if (message->kind == CHANNEL_READY) {
+        note_memory(master, keyholder);
+    } else if (message->kind == CHANNEL_REFUSED) {
+        on_refused(master, keyholder, message);
+    }
+}
+
 static void on_message(void *self, struct child *child, const struct channel_message *message)
 {
     struct master *master = self;
     for (size_t i = 0; i < message->descriptor_count; i++) {
         (void)close(message->descriptors[i]);
+    }
+    if (roster_is_keyholder(&master->roster, child)) {
+        on_keyholder_message(master, child, message);
     }
     if (message->kind == CHANNEL_READY) {
         note_sandbox(master, child);

@@ -73,6 +73,7 @@ struct master {
     bool has_succeeded;               /* the start is done: nothing goes back to the former one */
     bool has_sidecars;                /* they were started */
     bool hangs_up_later;              /* SIGHUP came during the start */
+    bool is_unlocked_told;            /* that a keyholder's memory is not locked */
     const char *sandbox_told; /* what of the sandbox the log says is missing; NULL: nothing */
 };
 

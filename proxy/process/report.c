@@ -29,6 +29,7 @@ static size_t gather_children(const struct roster *roster, const struct sidecars
     size_t count = 0;
     for (size_t i = 0; i < roster->keyholder_count; i++) {
         children[count] = child_facts(&roster->keyholders[i], NULL);
+        children[count].memory = roster->keyholders[i].is_locked ? "locked" : "not locked";
         children[count++].batched = "signing";
     }
     for (size_t i = 0; i < roster->worker_count; i++) {

@@ -10,7 +10,7 @@
 
 #include "proxy/process/generation_number.h"
 
-enum { WORKERS_EACH = 2, KEYHOLDER_GRACE_MS = 1000, POLL_MS = 5 };
+enum { WORKERS_EACH = 2, RENEWALS_APART_MS = 100, KEYHOLDER_GRACE_MS = 1000, POLL_MS = 5 };
 
 /* Signing is half of what a handshake costs, or less: one keyholder keeps up with two workers. */
 size_t roster_keyholders_wanted(const struct config *config, size_t worker_count)
@@ -21,7 +21,9 @@ size_t roster_keyholders_wanted(const struct config *config, size_t worker_count
     size_t wanted =
         config->keyholders == 0 ? worker_count / WORKERS_EACH : (size_t)config->keyholders;
     wanted = wanted > worker_count ? worker_count : wanted;
-    return wanted == 0 ? 1 : wanted;
+    /* At least one, and so many that each worker has room. */
+    size_t least = (worker_count == 0 ? 0 : worker_count - 1) / KEYHOLDER_WORKERS_MAX + 1;
+    return wanted < least ? least : wanted;
 }
 
 enum status roster_keyholders_init(struct roster *roster, size_t count,
@@ -67,20 +69,26 @@ static struct channel_message with_descriptor(enum channel_kind kind, int descri
         .kind = kind, .descriptors = {descriptor}, .descriptor_count = 1};
 }
 
-static size_t write_ids(const struct live_generation *generation, char *room, size_t len)
+static size_t write_number(char *room, size_t len, uint32_t number)
 {
-    for (size_t i = 0; i < generation->certificate_count && len + 4 <= CHANNEL_PAYLOAD_MAX; i++) {
-        uint32_t id = generation_key_base(generation->number) + (uint32_t)i;
-        const uint8_t bytes[4] = {(uint8_t)(id >> 24), (uint8_t)(id >> 16), (uint8_t)(id >> 8),
-                                  (uint8_t)id};
-        memcpy(room + len, bytes, sizeof(bytes));
-        len += sizeof(bytes);
+    for (int shift = 24; shift >= 0; shift -= 8) {
+        room[len++] = (char)(uint8_t)(number >> shift);
     }
     return len;
 }
 
+static size_t write_ids(const struct live_generation *generation, char *room, size_t len)
+{
+    if (len + 2 * sizeof(uint32_t) > CHANNEL_PAYLOAD_MAX) {
+        return len;
+    }
+    len = write_number(room, len, generation_key_base(generation->number));
+    return write_number(room, len, (uint32_t)generation->certificate_count);
+}
+
 /* Each worker may use every key of every generation that somebody may have; the present and
- * the next one's come first, should there not be room for all. */
+ * the next one's come first, should there not be room for all. Told as ranges: thousands of ids for
+ * each of many workers would fill the channel of a keyholder that reads its keys. */
 static size_t write_key_ids(const struct roster *roster, char *room)
 {
     size_t len = write_ids(roster->present, room, 0);
@@ -135,11 +143,28 @@ void roster_connect_keys(struct roster *roster, struct child *worker)
     (void)close(worker_end);
 }
 
+static void on_keys_due(void *self)
+{
+    struct child *worker = self;
+    roster_renew_keys(worker->events.respawn_self, worker, worker->keys_lost);
+}
+
+/* At once for who has lost one; later for who loses one after the other, or says so. */
 void roster_renew_keys(struct roster *roster, struct child *worker, uint32_t lost)
 {
-    if (lost == worker->keys_given) {
-        roster_connect_keys(roster, worker);
+    worker->keys_lost = lost;
+    if (lost != worker->keys_given || deadline_is_armed(&worker->keys_due)) {
+        return;
     }
+    uint64_t now = loop_now_ms(worker->loop);
+    if (worker->keys_renewed_ms != 0 && now - worker->keys_renewed_ms < RENEWALS_APART_MS) {
+        LOG_EVENT(roster->supplies.log, LOG_WARN, "keys_delayed", log_text("child", worker->role),
+                  log_text("reason", "it asks for one channel to its keyholder after the other"));
+        deadline_arm(&worker->keys_due, worker->loop, RENEWALS_APART_MS, on_keys_due, worker);
+        return;
+    }
+    worker->keys_renewed_ms = now;
+    roster_connect_keys(roster, worker);
 }
 
 /* ---- life ---- */

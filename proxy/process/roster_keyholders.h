@@ -38,7 +38,7 @@ void roster_send_keys(struct child *keyholder, const struct live_generation *gen
 void roster_connect_keys(struct roster *roster, struct child *worker);
 
 /* The same when the worker says that its channel number `lost` (from 1) ended, unless it has been
- * given another one meanwhile. */
+ * given another one meanwhile; a little later when that was only just done before. */
 void roster_renew_keys(struct roster *roster, struct child *worker, uint32_t lost);
 
 /* Closes their channels, and waits a moment for their end. */

@@ -220,6 +220,7 @@ static void act(struct worker *worker, const struct channel_message *message)
     case CHANNEL_RELEASE:
     case CHANNEL_PREPARED:
     case CHANNEL_RELEASED:
+    case CHANNEL_REFUSED:
     case CHANNEL_ASK:
     case CHANNEL_KEYRING:
     case CHANNEL_READY:

@@ -5,14 +5,17 @@ SPDX-License-Identifier: Apache-2.0
 """
 
 import os
+import pathlib
+import re
 import signal
 import ssl
 import threading
 
 import pytest
 from conftest import PATIENCE, wait_until
-from test_process import HELLO, REQUEST, children
+from test_process import HELLO, REQUEST, children, facts
 from test_reload import CONFIG, Reloading
+from test_sandbox import HAS_SANITIZER
 
 TWO = CONFIG + "keyholders: 2\n"
 TRIES = 12  # that both workers get some
@@ -102,3 +105,42 @@ def test_a_reload_gives_new_keys_to_all(two, authority):
 def test_another_number_needs_a_new_start(two):
     _, why = two.refuse(CONFIG + "keyholders: 1\n")
     assert "the number of keyholders" in why
+
+
+# ---- memory, and many keys --------------------------------------------------------------------
+
+
+def test_their_memory_is_locked_or_it_is_told(two):
+    shown = processes(two)
+    text = two.run("status", "-c", two.proxy.config_path).stdout
+    assert all("memory" not in p for role, p in shown.items() if role not in KEYHOLDERS)
+    for role in KEYHOLDERS:
+        limits = pathlib.Path(f"/proc/{shown[role]['pid']}/limits").read_text()
+        is_locked = not HAS_SANITIZER and "unlimited" in re.search(r"Max locked memory.*", limits).group()
+        assert not is_locked or int(facts(shown[role]["pid"])["VmLck"][0]) > 0
+        assert shown[role]["memory"] == ("locked" if is_locked else "not locked")
+        assert f"memory: {shown[role]['memory']}" in text
+        assert len(two.proxy.events("memory_unlocked")) == (0 if is_locked else 1)
+
+
+def test_thousands_of_certificates_are_no_reason_to_end(sallyport, backend, authority):
+    """Each worker may use all keys, and each keyholder is told so while it reads them."""
+    chain, key = authority.local
+    names = [f"c{number}" for number in range(300 if HAS_SANITIZER else 2000)]
+    certificates = "".join(f"  - {{name: {name}, chain: {chain}, key: {key}}}\n" for name in names)
+    text = f"""
+certificates:
+{certificates}
+listeners:
+  - {{name: web, address: "127.0.0.1:@web@", tls: {{certificates: [{names[-1]}]}},
+     routes: [{{path: /, backend: app}}]}}
+backends: {{app: {{servers: ["http://127.0.0.1:@app@"]}}}}
+workers: 4
+keyholders: 1
+"""
+    proxy = sallyport(text, app=backend(HELLO).port)
+    proxy.wait_event("ready")
+    for _ in range(TRIES):
+        with proxy.tls("web") as conn:
+            assert conn.send(REQUEST).response().status == 200
+    assert not proxy.events("child_lost") and not proxy.events("keyholder_lost")

@@ -33,7 +33,8 @@ static void add_worker(struct fixture *fixture, size_t index, const uint32_t *id
 {
     int pair[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
-    assert_true(keyholder_add_worker(fixture->keyholder, pair[1], ids, count, NULL));
+    assert_true(
+        keyholder_add_worker(fixture->keyholder, (uint32_t)index, pair[1], ids, count, NULL));
     fixture->workers[index] = pair[0];
 }
 
@@ -559,7 +560,7 @@ static bool on_master(void *self, struct keyholder *keyholder, int descriptor)
     int pair[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
     close(pair[0]);
-    return keyholder_add_worker(keyholder, pair[1], NULL, 0, NULL);
+    return keyholder_add_worker(keyholder, (uint32_t)*calls, pair[1], NULL, 0, NULL);
 }
 
 static void the_master_may_add_workers_later(void **state)
@@ -582,6 +583,39 @@ static void the_master_may_add_workers_later(void **state)
     assert_false(keyholder_turn(keyholder, 0));
     keyholder_free(keyholder);
     close(pair[1]);
+}
+
+static bool has_ended(int descriptor)
+{
+    uint8_t byte;
+    return recv(descriptor, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+static void a_worker_has_one_channel(void **state)
+{
+    struct fixture *fixture = *state;
+    int former = fixture->workers[1];
+    add_worker(fixture, 1, NULL, 0);
+    assert_true(has_ended(former));
+    assert_false(has_ended(fixture->workers[0]));
+    assert_false(has_ended(fixture->workers[1]));
+    assert_false(has_ended(fixture->workers[2]));
+    assert_int_equal(keyholder_counters(fixture->keyholder)->workers_closed, 1);
+    close(former);
+}
+
+static void a_channel_too_many_is_refused_with_a_sentence(void **state)
+{
+    struct fixture *fixture = *state;
+    struct crypto_error error = {{0}};
+    for (uint32_t i = WORKERS; i <= KEYHOLDER_WORKERS_MAX; i++) {
+        int pair[2];
+        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+        bool is_added = keyholder_add_worker(fixture->keyholder, i, pair[1], NULL, 0, &error);
+        assert_int_equal(is_added, i < KEYHOLDER_WORKERS_MAX);
+        close(pair[0]);
+    }
+    assert_non_null(strstr(error.text, "too many"));
 }
 
 static void a_short_ticket_secret_is_refused(void **state)
@@ -656,6 +690,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(it_ends_with_its_master, set_up, tear_down),
         cmocka_unit_test(the_master_may_add_workers_later),
         cmocka_unit_test(a_short_ticket_secret_is_refused),
+        cmocka_unit_test_setup_teardown(a_worker_has_one_channel, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_channel_too_many_is_refused_with_a_sentence, set_up,
+                                        tear_down),
         cmocka_unit_test(hardening_forbids_dumps),
     };
     for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {

@@ -116,7 +116,7 @@ static inline void rig_keyholder_child(int master, int worker, const struct rig_
         !keyholder_add_key(keyholder, RIG_RSA_ID, rsa->pem, rsa->pem_len, NULL, NULL) ||
         !keyholder_add_key(keyholder, RIG_EC_ID, ec->pem, ec->pem_len, NULL, NULL) ||
         !keyholder_add_key(keyholder, RIG_STRANGER_ID, rsa->pem, rsa->pem_len, NULL, NULL) ||
-        !keyholder_add_worker(keyholder, worker, granted, 2, NULL)) {
+        !keyholder_add_worker(keyholder, 0, worker, granted, 2, NULL)) {
         _exit(1);
     }
     keyholder_run(keyholder);

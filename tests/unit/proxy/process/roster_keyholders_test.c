@@ -15,11 +15,14 @@
 
 #include <cmocka.h>
 
+#include "crypto/keyholder.h"
+
 enum { WORKERS = 3, KEYHOLDERS = 2, ENDS = WORKERS + KEYHOLDERS, PID_BASE = 1000000 };
 
 struct rig {
     struct config config;
     struct loop *loop;
+    struct log *log;
     struct roster roster;
     int ends[ENDS];
 };
@@ -34,7 +37,9 @@ static int open_rig(void **state)
     struct rig *rig = calloc(1, sizeof(*rig));
     rig->config = (struct config){.certificate_count = 3, .keyholders = KEYHOLDERS};
     rig->loop = loop_new();
-    const struct roster_supplies supplies = {.loop = rig->loop, .config = &rig->config};
+    rig->log = log_new(LOG_ERROR, LOG_JSON, STDERR_FILENO, "master");
+    const struct roster_supplies supplies = {
+        .loop = rig->loop, .config = &rig->config, .log = rig->log};
     const struct child_events events = {.self = rig};
     if (roster_init(&rig->roster, &supplies, &(struct snapshot){-1, -1}, WORKERS, &events) !=
         STATUS_OK) {
@@ -58,6 +63,7 @@ static int close_rig(void **state)
     }
     roster_fini(&rig->roster);
     loop_free(rig->loop);
+    log_free(rig->log);
     free(rig);
     return 0;
 }
@@ -91,8 +97,8 @@ static void there_is_one_for_every_two_workers_unless_told(void **state)
         size_t workers;
         size_t wanted;
     } rows[] = {
-        {0, 0, 8, 0}, {5, 0, 8, 0}, {0, 1, 1, 1}, {0, 1, 2, 1}, {0, 1, 3, 1},
-        {0, 1, 4, 2}, {0, 1, 9, 4}, {3, 1, 8, 3}, {9, 1, 8, 8}, {1, 1, 8, 1},
+        {0, 0, 8, 0}, {5, 0, 8, 0}, {0, 1, 1, 1}, {0, 1, 2, 1}, {0, 1, 3, 1},   {0, 1, 4, 2},
+        {0, 1, 9, 4}, {3, 1, 8, 3}, {9, 1, 8, 8}, {1, 1, 8, 1}, {1, 1, 512, 1}, {1, 1, 513, 2},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const struct config config = {.keyholders = rows[i].keyholders,
@@ -137,13 +143,30 @@ static void both_ends_of_a_key_channel_are_handed_out(void **state)
     assert_int_equal(next(rig, WORKERS + 1, &message, packet), STATUS_OK);
     assert_int_equal(message.kind, CHANNEL_WORKER);
     assert_int_equal(message.number, 1);
-    static const uint8_t IDS[] = {0, 0, 16, 0, 0, 0, 16, 1, 0, 0, 16, 2}; /* of generation 1 */
+    static const uint8_t IDS[] = {0, 0, 16, 0, 0, 0, 0, 3}; /* of generation 1, from 4096 on */
     assert_int_equal(message.payload.len, sizeof(IDS));
     assert_memory_equal(message.payload.at, IDS, sizeof(IDS));
     assert_int_equal(next(rig, 1, &message, packet), STATUS_OK);
     assert_int_equal(message.kind, CHANNEL_KEYS);
     hears_nothing(rig, 0);
     hears_nothing(rig, WORKERS);
+}
+
+/* A keyholder that loads its keys does not read for a while. */
+static void thousands_of_ids_for_many_workers_find_room_in_a_channel(void **state)
+{
+    enum { MANY = 100 };
+    struct rig *rig = *state;
+    struct channel_message message;
+    uint8_t packet[CHANNEL_PACKET_MAX];
+    rig->roster.present->certificate_count = KEYHOLDER_KEYS_MAX;
+    for (int i = 0; i < MANY; i++) {
+        roster_connect_keys(&rig->roster, child_at(rig, 0));
+        assert_int_equal(next(rig, 0, &message, packet), STATUS_OK);
+    }
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(next(rig, WORKERS, &message, packet), STATUS_OK);
+    }
 }
 
 static void workers_take_turns_at_the_keyholders(void **state)
@@ -173,6 +196,33 @@ static void a_key_channel_is_renewed_only_for_the_last_one(void **state)
     assert_int_equal(child_at(rig, 0)->keys_given, 3);
 }
 
+static void on_end(void *self)
+{
+    loop_stop(self);
+}
+
+static void who_asks_again_and_again_waits(void **state)
+{
+    struct rig *rig = *state;
+    struct channel_message message;
+    uint8_t packet[CHANNEL_PACKET_MAX];
+    struct child *worker = child_at(rig, 0);
+    worker->keys_given = 1;
+    roster_renew_keys(&rig->roster, worker, 1);
+    assert_int_equal(next(rig, 0, &message, packet), STATUS_OK);
+    for (int i = 0; i < 50; i++) {
+        roster_renew_keys(&rig->roster, worker, 2);
+    }
+    hears_nothing(rig, 0);
+    assert_int_equal(worker->keys_given, 2);
+    struct deadline end = {.at_ms = 0};
+    deadline_arm(&end, rig->loop, 500, on_end, rig->loop); /* after that of the worker */
+    loop_run(rig->loop);
+    assert_int_equal(next(rig, 0, &message, packet), STATUS_OK);
+    hears_nothing(rig, 0);
+    assert_int_equal(worker->keys_given, 3);
+}
+
 static void whose_keyholder_is_away_is_not_given_to_another(void **state)
 {
     struct rig *rig = *state;
@@ -194,8 +244,10 @@ int main(void)
         TEST(each_has_a_name),
         TEST(all_are_found_and_have_to_be_ready),
         TEST(both_ends_of_a_key_channel_are_handed_out),
+        TEST(thousands_of_ids_for_many_workers_find_room_in_a_channel),
         TEST(workers_take_turns_at_the_keyholders),
         TEST(a_key_channel_is_renewed_only_for_the_last_one),
+        TEST(who_asks_again_and_again_waits),
         TEST(whose_keyholder_is_away_is_not_given_to_another),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
