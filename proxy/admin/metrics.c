@@ -42,10 +42,18 @@ static void add(FILE *out, enum metric metric, const char *label, const char *te
 
 /* ---- the instance ---- */
 
+static void write_upgrade(FILE *out, const struct status_upgrade *upgrade)
+{
+    bool has_failed = upgrade->state != NULL && strcmp(upgrade->state, "failed") == 0;
+    write_one(out, METRIC_UPGRADE_FAILED, has_failed);
+    write_one(out, METRIC_FORMER, (int64_t)upgrade->former_processes);
+}
+
 static void write_instance(FILE *out, const struct metrics_facts *facts)
 {
     const struct instance_status *status = facts->status;
-    bool is_ready = status->is_ready && !status->is_draining && !status->is_expired;
+    bool is_ready =
+        (status->is_ready || status->is_succeeding) && !status->is_draining && !status->is_expired;
     begin(out, METRIC_INFO);
     add(out, METRIC_INFO, "version", SALLYPORT_VERSION, 1);
     write_one(out, METRIC_UPTIME, (int64_t)status->uptime_s);
@@ -56,6 +64,7 @@ static void write_instance(FILE *out, const struct metrics_facts *facts)
     begin(out, METRIC_RELOADS);
     add(out, METRIC_RELOADS, "result", "done", (int64_t)facts->reloads_done);
     add(out, METRIC_RELOADS, "result", "failed", (int64_t)facts->reloads_failed);
+    write_upgrade(out, &status->upgrade);
 }
 
 static void write_processes(FILE *out, const struct instance_status *status)
@@ -257,6 +266,13 @@ static void write_gossip(FILE *out, const struct instance_status *status)
 
 /* ---- all ---- */
 
+/* Takes the stream. False: what was written is not whole. */
+static bool close_whole(FILE *out)
+{
+    bool is_whole = ferror(out) == 0;
+    return fclose(out) == 0 && is_whole;
+}
+
 char *instance_metrics_text(const struct metrics_facts *facts)
 {
     char *text = NULL;
@@ -273,20 +289,45 @@ char *instance_metrics_text(const struct metrics_facts *facts)
     write_staples(out, facts);
     write_tickets(out, facts);
     write_gossip(out, facts->status);
-    bool is_whole = ferror(out) == 0;
-    if (fclose(out) != 0 || !is_whole) {
+    if (!close_whole(out)) {
         free(text);
         return NULL;
     }
     return text;
 }
 
-char *instance_metrics_to_json(const struct metrics_facts *facts)
+/* Takes the text; NULL stays NULL. */
+static char *to_json(char *text)
 {
-    char *text = instance_metrics_text(facts);
     json_t *object = text == NULL ? NULL : json_pack("{s:s}", "metrics", text);
     char *line = object == NULL ? NULL : json_dumps(object, JSON_COMPACT);
     json_decref(object);
     free(text);
     return line;
+}
+
+char *instance_metrics_to_json(const struct metrics_facts *facts)
+{
+    return to_json(instance_metrics_text(facts));
+}
+
+char *instance_holding_metrics_to_json(const struct holding_status *status)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    if (out == NULL) {
+        return NULL;
+    }
+    begin(out, METRIC_INFO);
+    add(out, METRIC_INFO, "version", SALLYPORT_VERSION, 1);
+    write_one(out, METRIC_UPTIME, (int64_t)status->uptime_s);
+    write_one(out, METRIC_READY, status->serves && !status->is_draining);
+    write_one(out, METRIC_DRAINING, status->is_draining);
+    write_upgrade(out, &status->upgrade);
+    if (!close_whole(out)) {
+        free(text);
+        return NULL;
+    }
+    return to_json(text);
 }

@@ -29,6 +29,8 @@
     X(GENERATION,      "sallyport_config_generation",       "gauge",   "configurations put to work, the first included") \
     X(GENERATION_TIME, "sallyport_config_timestamp_seconds", "gauge",  "when the present one was, since 1970") \
     X(RELOADS,         "sallyport_config_reloads_total",    "counter", "reloads by how they ended")          \
+    X(UPGRADE_FAILED,  "sallyport_upgrade_failed",          "gauge",   "1 when the last upgrade has failed, else 0") \
+    X(FORMER,          "sallyport_former_processes",        "gauge",   "processes of a program before this one that are there still") \
     X(WORKERS,         "sallyport_workers",                 "gauge",   "worker processes that there should be") \
     X(PROCESS_READY,   "sallyport_process_ready",           "gauge",   "1 for a child process that is ready, else 0") \
     X(RESTARTS,        "sallyport_process_restarts_total",  "counter", "times that a child process was started again") \
@@ -74,3 +76,6 @@ char *instance_metrics_text(const struct metrics_facts *facts);
 
 /* The same as the one line of JSON that the admin socket gives: {"metrics": TEXT}. */
 char *instance_metrics_to_json(const struct metrics_facts *facts);
+
+/* The few of them that there are when a failed start has left the former processes serving. */
+char *instance_holding_metrics_to_json(const struct holding_status *status);

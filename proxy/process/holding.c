@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "proxy/admin/metrics.h"
 #include "proxy/admin/server.h"
 #include "proxy/admin/status.h"
 #include "proxy/base/clock.h"
@@ -197,9 +198,10 @@ static size_t gather_children(const struct holding *holding, struct status_child
     return handover->child_count;
 }
 
-static char *on_admin_status(void *self)
+/* By one of the ways in which it can be told. */
+static char *tell(const struct holding *holding,
+                  char *(*to_json)(const struct holding_status *status))
 {
-    const struct holding *holding = self;
     const struct handover *handover = holding->handover;
     struct status_child *children = calloc(handover->child_count + 1, sizeof(*children));
     if (children == NULL) {
@@ -214,9 +216,19 @@ static char *on_admin_status(void *self)
         .child_count = gather_children(holding, children),
         .upgrade = report_upgrade(&holding->upgrade, handover->child_count),
     };
-    char *text = instance_holding_to_json(&status);
+    char *text = to_json(&status);
     free(children);
     return text;
+}
+
+static char *on_admin_status(void *self)
+{
+    return tell(self, instance_holding_to_json);
+}
+
+static char *on_admin_metrics(void *self)
+{
+    return tell(self, instance_holding_metrics_to_json);
 }
 
 static char *on_admin_other(void *self)
@@ -266,6 +278,7 @@ static void open_admin(struct holding *holding)
                                         .on_status = on_admin_status,
                                         .on_posture = on_admin_other,
                                         .on_keyrings = on_admin_other,
+                                        .on_metrics = on_admin_metrics,
                                         .on_drain = on_admin_drain,
                                         .on_stop = on_admin_stop,
                                         .on_reload = on_admin_reload};

@@ -303,6 +303,12 @@ def test_a_start_that_fails_leaves_the_former_children_serving(upgrading):
         status = running.status()
         assert status["state"] == "holding" and status["ready"], status
         assert "in use" in status["upgrade"]["reason"]
+        admin = f"unix:{running.values['folder']}/admin.sock"
+        metrics = running.run("status", "--metrics", "--admin", admin).stdout
+        assert "\nsallyport_upgrade_failed 1\n" in metrics and "\nsallyport_ready 1\n" in metrics
+        assert "in use" in running.run("status", "--admin", admin).stdout
+        posture = running.run("posture", "--admin", admin)
+        assert posture.returncode == 3 and "upgrade has failed" in posture.stderr
         assert running.get() == b"hello"
         running.refuse()  # the same again, from there
         assert running.get() == b"hello" and pids_of(running.pid) == before

@@ -78,6 +78,7 @@ static void tells_what_the_status_and_the_workers_have(void **state)
     expect(text, "sallyport_ocsp_failures{certificate=\"web\"} 2\n");
     expect(text, "\nsallyport_tickets_epoch 77\n");
     expect(text, "\nsallyport_tickets_reused_total 3\n");
+    expect(text, "\nsallyport_upgrade_failed 0\n");
     free(text);
 }
 
