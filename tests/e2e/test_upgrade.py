@@ -202,6 +202,20 @@ def test_no_conn_is_refused_or_cut_while_programs_follow_each_other(upgrading, b
     assert descriptors[2] == descriptors[1] == descriptors[0] + 4, descriptors
 
 
+def test_a_conn_that_is_idle_has_one_more_request(upgrading):
+    """Its client may have written it already; the response tells it to come again."""
+    running = upgrading()
+    with contextlib.ExitStack() as stack:
+        conns = [stack.enter_context(running.proxy.tls("web")) for _ in range(4)]
+        for conn in conns[2:]:
+            assert conn.send(REQUEST).response().field("connection") != "close"
+        running.upgrade()
+        for conn in conns:
+            response = conn.send(REQUEST).response()
+            assert response.body == b"hello" and response.field("connection") == "close"
+            assert conn.read_to_end() == b""
+
+
 def test_a_websocket_goes_on_until_the_drain_is_over(upgrading):
     running = upgrading(answer=echo, drain="3s")
     with running.proxy.tls("web") as conn:
