@@ -100,6 +100,19 @@ bool address_is_same(const struct config_address *a, const struct config_address
     return a->port == b->port && memcmp(a->ip, b->ip, len) == 0;
 }
 
+bool config_listens_at(const struct config *config, const struct config_address *address)
+{
+    for (size_t i = 0; i < config->listener_count; i++) {
+        const struct config_listener *listener = &config->listeners[i];
+        for (size_t j = 0; j < listener->address_count; j++) {
+            if (address_is_same(&listener->addresses[j], address)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 bool network_contains(const struct config_network *network, const uint8_t ip[16])
 {
     unsigned whole = network->prefix_bits / 8;

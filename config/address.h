@@ -21,5 +21,8 @@ bool address_clashes(const struct config_address *a, const struct config_address
 /* Whether both name the same place to listen at, however it is written. */
 bool address_is_same(const struct config_address *a, const struct config_address *b);
 
+/* Whether a listener has exactly this address. */
+bool config_listens_at(const struct config *config, const struct config_address *address);
+
 /* Whether an IP (16 bytes, IPv4 as IPv4-mapped) is in the network. */
 bool network_contains(const struct config_network *network, const uint8_t ip[16]);

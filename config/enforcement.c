@@ -45,6 +45,10 @@ static const char *certificate_fault(const struct judge *judge,
                              certificate->name, certificate->chain.path,
                              day_text(judge->memory, day_of(facts->not_after)));
     }
+    if (facts->is_revoked) {
+        return memory_format(judge->memory, "our certificate '%s' (%s) is revoked, says its issuer",
+                             certificate->name, certificate->chain.path);
+    }
     if (facts->not_before > judge->findings->now) {
         return memory_format(judge->memory, "our certificate '%s' (%s) is not valid before %s",
                              certificate->name, certificate->chain.path,
@@ -136,6 +140,22 @@ static const char *near_end(const struct judge *judge, const struct hop *hop)
         if (view.is_near) {
             expiry_sentence(&date, &view, sentence);
             return memory_copy_text(judge->memory, sentence);
+        }
+    }
+    return NULL;
+}
+
+/* The first of a hop's certificates that clients refuse for want of a staple; NULL: none. */
+static const char *unmet_staple(const struct judge *judge, const struct hop *hop)
+{
+    for (size_t i = 0; i < hop->certificate_count; i++) {
+        const struct enforcement_facts *facts = find_facts(judge, hop->certificates[i]);
+        if (facts != NULL && facts->must_staple && !facts->has_staple) {
+            const struct config_certificate *own = &judge->config->certificates[facts->certificate];
+            return memory_format(judge->memory,
+                                 "our certificate '%s' (%s) demands a stapled OCSP response (RFC "
+                                 "7633) and has none",
+                                 own->name, own->chain.path);
         }
     }
     return NULL;
@@ -263,6 +283,11 @@ static const struct config_waiver *find_waiver(const struct config *config, cons
     return NULL;
 }
 
+static const char *add_remark(const struct judge *judge, const char *reason, const char *remark)
+{
+    return remark == NULL ? reason : memory_format(judge->memory, "%s; %s", reason, remark);
+}
+
 static void judge_hop(const struct judge *judge, const struct hop *hop, struct judged_hop *judged)
 {
     *judged = (struct judged_hop){.hop = *hop, .verdict = VERDICT_OK};
@@ -272,10 +297,8 @@ static void judge_hop(const struct judge *judge, const struct hop *hop, struct j
     judged->waiver_expired = judged->waiver != NULL && judged->waiver->expires < judge->today;
     const char *fault = hop_fault(judge, &judged->hop, &judged->reason);
     if (fault == NULL) {
-        const char *near = near_end(judge, hop);
-        judged->reason = near == NULL
-                             ? judged->reason
-                             : memory_format(judge->memory, "%s; %s", judged->reason, near);
+        judged->reason = add_remark(judge, judged->reason, near_end(judge, hop));
+        judged->reason = add_remark(judge, judged->reason, unmet_staple(judge, hop));
         return;
     }
     judged->reason = fault;

@@ -34,6 +34,9 @@ struct enforcement_facts {
     unsigned key_bits;
     int64_t not_before; /* seconds since 1970, UTC */
     int64_t not_after;
+    bool must_staple; /* it demands a stapled OCSP response (RFC 7633) */
+    bool has_staple;  /* there is one, or will be as far as is known */
+    bool is_revoked;  /* its responder says so */
 };
 
 /* What the caller found in the keyring of a cluster of gossip. */

@@ -26,6 +26,12 @@ bool config_scheme_is_tls(enum config_scheme scheme)
     return false;
 }
 
+bool config_certificate_staples(const struct config_certificate *certificate)
+{
+    const struct config_file *ocsp = &certificate->ocsp;
+    return ocsp->path != NULL || (ocsp->word != NULL && strcmp(ocsp->word, "auto") == 0);
+}
+
 bool config_file_kind_is_private(enum config_file_kind kind)
 {
     switch (kind) {

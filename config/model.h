@@ -304,6 +304,8 @@ struct config_gossip {
 
 struct config_tickets {
     struct config_secret secret; /* what ticket keys follow from; NONE: random at each start */
+    bool single_use;             /* a ticket of TLS 1.3 resumes one session */
+    uint64_t spent_max;          /* tickets that the instance remembers as used, at least */
 };
 
 struct config_admin {
@@ -405,6 +407,9 @@ void config_free(struct config *config);
 /* True if what is said to a server of this scheme is encrypted. Everything that has to know asks
  * here, so that a new scheme is judged the same everywhere. */
 bool config_scheme_is_tls(enum config_scheme scheme);
+
+/* Whether an OCSP response is to be stapled to it, from a file or from the responder. */
+bool config_certificate_staples(const struct config_certificate *certificate);
 
 /* --- files -------------------------------------------------------------------------------------
  */

@@ -20,11 +20,12 @@ static const struct schema_choice MODES[] = {
 };
 static const struct schema_choice RULES[] = {
     {"manage", CONFIG_GOSSIP_RULES_MANAGE,
-     "installed at the start and removed at the end, which needs root or CAP_NET_ADMIN",
+     "installed at the start and removed at an orderly end, after which the node gossips in "
+     "plaintext; needs root or CAP_NET_ADMIN",
      SCHEMA_NOW},
     {"keep", CONFIG_GOSSIP_RULES_KEEP,
-     "installed at the start and left at the end: the node's gossip stands still until the next "
-     "start, or until `sallyport gossip rules --remove | sh`",
+     "installed at the start, which needs root or CAP_NET_ADMIN, and left at the end: the node's "
+     "gossip stands still until the next start, or until `sallyport gossip rules --remove | sh`",
      SCHEMA_NOW},
     {"external", CONFIG_GOSSIP_RULES_EXTERNAL,
      "somebody else installs what `sallyport gossip rules` prints", SCHEMA_NOW},
@@ -119,9 +120,9 @@ static const struct schema_key GOSSIP_KEYS[] = {
     {.name = "rules",
      .type = SCHEMA_CHOICE,
      CHOICES(RULES),
-     .fallback = "manage",
+     .fallback = "keep",
      AT(gossip, rules),
-     .doc = "Who installs the nft rules of mode `transparent`."},
+     .doc = "Who installs the nft rules of mode `transparent`, and whether they outlive us."},
     {.name = "user",
      .type = SCHEMA_NAME,
      .word = "auto",

@@ -212,7 +212,8 @@ static const struct schema_key CERTIFICATE_KEYS[] = {
      .fallback = "off",
      AT(certificate, ocsp),
      .doc = "The OCSP response that is stapled: `auto` asks the certificate's responder and keeps "
-            "the response fresh, a file holds one in DER."},
+            "the response fresh, a file holds one in DER. Only what says \"good\" is stapled: "
+            "\"revoked\" ends it at once, and is a violation that the running instance reports."},
     {.name = "acme",
      .type = SCHEMA_SECTION,
      .section = &ACME,
@@ -243,6 +244,27 @@ static const struct schema_key TICKETS_KEYS[] = {
             "all of them without a word between them; clocks may differ by hours. Who knows the "
             "secret can open every ticket that was ever sealed with it: give all instances another "
             "one from time to time. Left out: random at each start, known to nobody."},
+    {.name = "single_use",
+     .type = SCHEMA_FLAG,
+     .fallback = "no",
+     AT(tickets, single_use),
+     .doc =
+         "Whether a ticket of TLS 1.3 resumes one session only (RFC 8446 C.4); the second time it "
+         "is shown there is a full handshake. All workers of this instance share the list of what "
+         "was used, over reloads too; instances with the same `secret` do not share theirs, so "
+         "that each of them takes a ticket once. Tickets of TLS 1.2 are meant to be used again: "
+         "refuse that version, or `tls.session_tickets`, where that must not be."},
+    {.name = "spent_max",
+     .type = SCHEMA_NUMBER,
+     .fallback = "1000000",
+     .least = 64,
+     .most = 67108864,
+     AT(tickets, spent_max),
+     .doc =
+         "With `single_use`: used tickets that are remembered at the same time, at least; each "
+         "for as long as it would last (`timeouts.session`, at most 12 h). While there is no room "
+         "the handshakes are full ones. 16 to 32 bytes of memory each, taken when first used. It "
+         "cannot change while the instance runs."},
 };
 
 static const struct schema_section TICKETS = {

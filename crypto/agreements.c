@@ -1,6 +1,6 @@
 /* crypto/agreements.c
  *
- *   agreements_agree ─► waiting ─► computed at the turn's end ─► ready ─► woken, goes on
+ *   agreements_agree ─► waiting ─► computed by agreements_flush ─► ready ─► woken, goes on
  *
  * Each agreement stands on the stack of its paused job, and is in one queue at most.
  *
@@ -38,16 +38,20 @@ struct agreement {
 struct agreements {
     struct x25519 *openssl;
     struct share_pool pool;
+    struct agreements_events events;
     struct queue waiting;
     struct queue ready; /* computed, to be woken */
     uint64_t turns;
 };
 
-struct agreements *agreements_new(void)
+struct agreements *agreements_new(const struct agreements_events *events)
 {
     struct agreements *agreements = x25519_batch_is_there() ? calloc(1, sizeof(*agreements)) : NULL;
     if (agreements == NULL) {
         return NULL;
+    }
+    if (events != NULL) {
+        agreements->events = *events;
     }
     agreements->waiting.end = &agreements->waiting.first;
     agreements->ready.end = &agreements->ready.first;
@@ -197,6 +201,10 @@ void agreements_flush(struct agreements *agreements)
     while (compute_group(agreements)) {
         wake_ready(agreements);
     }
+}
+
+void agreements_refill(struct agreements *agreements)
+{
     share_pool_refill(&agreements->pool);
 }
 
@@ -225,6 +233,9 @@ bool agreements_agree(struct agreements *agreements, const struct x25519_share *
     struct agreement agreement = {.share = share, .peer = peer, .secret = secret};
     if (is_for_batches(peer) && parked_job_find(&agreement.job)) {
         enqueue(&agreements->waiting, &agreement);
+        if (agreements->waiting.count == 1 && agreements->events.on_waiting != NULL) {
+            agreements->events.on_waiting(agreements->events.self);
+        }
         (void)!parked_job_wait(&agreements->turns, is_over, &agreement);
         leave_queue(&agreement);
     }

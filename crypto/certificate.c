@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/tls1.h>
 #include <openssl/x509v3.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -267,6 +268,19 @@ static void read_ocsp_url(struct certificate *certificate)
     X509_email_free(urls);
 }
 
+/* A TLS feature is named by the number of its extension: 5 is status_request. */
+static bool has_status_request(X509 *leaf)
+{
+    TLS_FEATURE *features = X509_get_ext_d2i(leaf, NID_tlsfeature, NULL, NULL);
+    bool has_it = false;
+    for (int i = 0; i < sk_ASN1_INTEGER_num(features); i++) {
+        has_it = has_it ||
+                 ASN1_INTEGER_get(sk_ASN1_INTEGER_value(features, i)) == TLSEXT_TYPE_status_request;
+    }
+    TLS_FEATURE_free(features);
+    return has_it;
+}
+
 static void read_pin(struct certificate *certificate)
 {
     uint8_t sha256[X509_SHA256_BYTES];
@@ -293,6 +307,7 @@ static bool read_facts(struct certificate *certificate, struct crypto_error *err
     x509_sha256_text(leaf, facts->sha256_text);
     read_serial(certificate);
     read_ocsp_url(certificate);
+    facts->must_staple = has_status_request(leaf);
     read_pin(certificate);
     facts->subject = certificate->subject;
     facts->issuer = certificate->issuer;

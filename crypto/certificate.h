@@ -55,6 +55,7 @@ struct certificate_facts {
     bool is_self_signed;
     bool is_ca;
     const char *ocsp_url; /* "" when it names no responder over http */
+    bool must_staple;     /* it demands a stapled OCSP response (RFC 7633) */
     size_t chain_len;     /* the leaf included */
     uint8_t sha256[CERTIFICATE_SHA256_BYTES];
     char sha256_text[CERTIFICATE_SHA256_TEXT];

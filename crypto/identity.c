@@ -15,6 +15,7 @@ struct identity {
     uint8_t *staple; /* DER, or NULL */
     size_t staple_len;
     time_t staple_until;
+    struct ocsp_facts said; /* by the last response that was believed; good or revoked */
 };
 
 struct identity *identity_new(struct certificate *certificate, EVP_PKEY *key,
@@ -72,20 +73,40 @@ static void set_staple(struct identity *identity, uint8_t *bytes, size_t len, ti
     identity->staple_until = until;
 }
 
+/* "revoked" is not shown: a client that looks for it asks the responder, and whoever has a stolen
+ * key would not show it. */
+static bool may_staple(struct identity *identity, struct bytes response, time_t now,
+                       struct ocsp_facts *facts, struct crypto_error *error)
+{
+    if (!ocsp_response_verify(identity->certificate, response, now, facts, error)) {
+        return false;
+    }
+    if (!ocsp_facts_may_replace(facts, &identity->said)) {
+        crypto_error_set(error, "the OCSP response is older than the one before");
+        return false;
+    }
+    if (facts->status == OCSP_GOOD) {
+        return true;
+    }
+    if (facts->status == OCSP_REVOKED) {
+        set_staple(identity, NULL, 0, 0);
+        identity->said = *facts;
+    }
+    crypto_error_set(error, "the responder says that the certificate is %s",
+                     ocsp_status_name(facts->status));
+    return false;
+}
+
 bool identity_staple(struct identity *identity, struct bytes response, time_t now,
                      struct crypto_error *error)
 {
+    struct ocsp_facts facts = {0};
     if (response.len == 0) {
         set_staple(identity, NULL, 0, 0);
+        identity->said = facts;
         return true;
     }
-    struct ocsp_facts facts = {0};
-    if (!ocsp_response_verify(identity->certificate, response, now, &facts, error)) {
-        return false;
-    }
-    if (facts.status != OCSP_GOOD) {
-        crypto_error_set(error, "the responder says that the certificate is %s",
-                         ocsp_status_name(facts.status));
+    if (!may_staple(identity, response, now, &facts, error)) {
         return false;
     }
     uint8_t *copy = malloc(response.len);
@@ -95,6 +116,7 @@ bool identity_staple(struct identity *identity, struct bytes response, time_t no
     }
     memcpy(copy, response.at, response.len);
     set_staple(identity, copy, response.len, facts.usable_until);
+    identity->said = facts;
     return true;
 }
 

@@ -32,9 +32,10 @@ void identity_unref(struct identity *identity);
 struct certificate *identity_certificate(const struct identity *identity);
 EVP_PKEY *identity_key(const struct identity *identity);
 
-/* Replaces the stapled response (DER, copied) after verifying it; empty bytes: none from now on.
- * False with a sentence: not a good and current response for this certificate; the old one stays.
- */
+/* Replaces the stapled response (DER, copied) after verifying it; empty bytes: none, as at first.
+ * False with a sentence: not a good and current response for this certificate, or one that is older
+ * than what was said last; the old one stays. One that says "revoked" is not stapled either, but
+ * ends the old one. */
 bool identity_staple(struct identity *identity, struct bytes response, time_t now,
                      struct crypto_error *error);
 

@@ -3,6 +3,7 @@
 
 #include <openssl/err.h>
 #include <openssl/ocsp.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,10 +11,19 @@
 #include "crypto/error.h"
 #include "crypto/x509_text.h"
 
+enum { DIGEST_BYTES_MIN = 28, AUTH_LEVEL = 2 };
+
 const char *ocsp_status_name(enum ocsp_status status)
 {
     static const char *const NAMES[] = {"good", "revoked", "unknown"};
     return NAMES[status];
+}
+
+bool ocsp_facts_may_replace(const struct ocsp_facts *next, const struct ocsp_facts *held)
+{
+    return next->this_update > held->this_update ||
+           (next->this_update == held->this_update &&
+            (next->status == OCSP_REVOKED || held->status != OCSP_REVOKED));
 }
 
 static X509 *issuer_of(const struct certificate *certificate, struct crypto_error *error)
@@ -92,16 +102,46 @@ static OCSP_BASICRESP *parse(struct bytes bytes, struct crypto_error *error)
     return basic;
 }
 
+/* libcrypto verifies what it knows, SHA-1 among it. Schemes that name no digest of their own
+ * (EdDSA, and PSS in whose parameters it is) pass. */
+static bool is_weakly_signed(const OCSP_BASICRESP *basic)
+{
+    const X509_ALGOR *algorithm = OCSP_resp_get0_tbs_sigalg(basic);
+    const ASN1_OBJECT *scheme = NULL;
+    int digest = NID_undef;
+    X509_ALGOR_get0(&scheme, NULL, NULL, algorithm);
+    if (OBJ_find_sigid_algs(OBJ_obj2nid(scheme), &digest, NULL) != 1) {
+        return true;
+    }
+    const EVP_MD *md = digest == NID_undef ? NULL : EVP_get_digestbynid(digest);
+    return digest != NID_undef && (md == NULL || EVP_MD_get_size(md) < DIGEST_BYTES_MIN);
+}
+
+static X509_STORE *store_of(X509 *issuer)
+{
+    X509_STORE *store = X509_STORE_new();
+    if (store == NULL || X509_STORE_add_cert(store, issuer) != 1 ||
+        X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) != 1) {
+        X509_STORE_free(store);
+        return NULL;
+    }
+    /* 112 bits: no SHA-1 and no small key in the certificate of a delegate. */
+    X509_VERIFY_PARAM_set_auth_level(X509_STORE_get0_param(store), AUTH_LEVEL);
+    return store;
+}
+
 /* The issuer alone is trusted: it signed the response, or the certificate of who did
  * (RFC 6960 §4.2.2.2), whatever authority stands above it. */
 static bool is_signed(OCSP_BASICRESP *basic, X509 *issuer, struct crypto_error *error)
 {
-    X509_STORE *store = X509_STORE_new();
+    if (is_weakly_signed(basic)) {
+        crypto_error_set(error, "the OCSP response is signed with an algorithm that is too weak");
+        return false;
+    }
+    X509_STORE *store = store_of(issuer);
     STACK_OF(X509) *signers = sk_X509_new_null();
     bool verified = store != NULL && signers != NULL && sk_X509_push(signers, issuer) > 0 &&
-                    X509_STORE_add_cert(store, issuer) == 1 &&
-                    X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN) == 1 &&
-                    OCSP_basic_verify(basic, signers, store, 0) == 1;
+                    OCSP_basic_verify(basic, signers, store, OCSP_NOEXPLICIT) == 1;
     if (!verified) {
         crypto_error_set_openssl(error, "the OCSP response is not signed by the issuer");
     }
@@ -135,6 +175,21 @@ static bool read_times(struct ocsp_facts *facts, const ASN1_GENERALIZEDTIME *thi
     return true;
 }
 
+/* NULL: not one that a name may be hashed with. */
+static const EVP_MD *digest_of_id(const OCSP_CERTID *id)
+{
+    ASN1_OBJECT *hash = NULL;
+    (void)OCSP_id_get0_info(NULL, &hash, NULL, NULL, (OCSP_CERTID *)(uintptr_t)id);
+    switch (hash == NULL ? NID_undef : OBJ_obj2nid(hash)) {
+    case NID_sha1:
+        return EVP_sha1();
+    case NID_sha256:
+        return EVP_sha256();
+    default:
+        return NULL;
+    }
+}
+
 /* Responders may hash with something else than we asked with: the id is compared in the
  * response's own terms. */
 static OCSP_SINGLERESP *find_single(OCSP_BASICRESP *basic, const struct certificate *certificate,
@@ -142,10 +197,7 @@ static OCSP_SINGLERESP *find_single(OCSP_BASICRESP *basic, const struct certific
 {
     for (int i = 0; i < OCSP_resp_count(basic); i++) {
         OCSP_SINGLERESP *single = OCSP_resp_get0(basic, i);
-        ASN1_OBJECT *hash = NULL;
-        (void)OCSP_id_get0_info(NULL, &hash, NULL, NULL,
-                                (OCSP_CERTID *)OCSP_SINGLERESP_get0_id(single));
-        const EVP_MD *digest = hash != NULL ? EVP_get_digestbyobj(hash) : NULL;
+        const EVP_MD *digest = digest_of_id(OCSP_SINGLERESP_get0_id(single));
         OCSP_CERTID *id =
             digest != NULL ? OCSP_cert_to_id(digest, certificate_leaf(certificate), issuer) : NULL;
         bool is_it = id != NULL && OCSP_id_cmp(id, OCSP_SINGLERESP_get0_id(single)) == 0;

@@ -18,7 +18,6 @@ struct crypto_error;
 enum {
     OCSP_RESPONSE_BYTES_MAX = 64 * 1024,
     OCSP_CLOCK_SKEW_SECONDS = 300,
-    OCSP_RETRY_SECONDS = 600,         /* after a fetch that failed */
     OCSP_UNDATED_SECONDS = 24 * 3600, /* how long a response without next update is used */
 };
 
@@ -37,11 +36,17 @@ struct ocsp_facts {
 uint8_t *ocsp_request(const struct certificate *certificate, size_t *len,
                       struct crypto_error *error);
 
-/* Verifies a response: well-formed, successful, about this leaf, signed by its issuer or by whom
- * the issuer delegated (RFC 6960 §4.2.2.2), current at `now`. False with a sentence; a response
- * that says "revoked" is a verified one: look at the status. */
+/* Verifies a response: well-formed, successful, about this leaf (by SHA-1 or SHA-256 of its
+ * issuer's name and key, and by its serial), signed by its issuer or by whom the issuer delegated
+ * (RFC 6960 §4.2.2.2: id-kp-OCSPSigning) with nothing weaker than SHA-2, current at `now`. False
+ * with a sentence; a response that says "revoked" is a verified one: look at the status. */
 bool ocsp_response_verify(const struct certificate *certificate, struct bytes response, time_t now,
                           struct ocsp_facts *facts, struct crypto_error *error);
+
+/* Whether an answer may take the place of another about the same certificate: one that is older may
+ * not, and of the same moment "revoked" wins. Who replays an old "good" does not undo what came
+ * after it. */
+bool ocsp_facts_may_replace(const struct ocsp_facts *next, const struct ocsp_facts *held);
 
 /* "good", "revoked", "unknown" */
 const char *ocsp_status_name(enum ocsp_status status);

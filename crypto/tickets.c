@@ -9,6 +9,7 @@
 #include "crypto/tickets.h"
 
 #include "crypto/secret.h"
+#include "crypto/spent_tickets.h"
 
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
@@ -16,6 +17,7 @@
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     WINDOW = 3,
@@ -47,7 +49,9 @@ struct tickets {
     struct window *window; /* in `memory` */
     uint64_t current;
     uint32_t epoch_seconds;
-    EVP_CIPHER *cipher; /* fetched once: a fetch costs more than sealing a ticket */
+    EVP_CIPHER *cipher;          /* fetched once: a fetch costs more than sealing a ticket */
+    struct spent_tickets *spent; /* NULL: not set */
+    uint8_t opened[SPENT_TICKETS_IV_BYTES]; /* the IV of the ticket that is being opened */
 };
 
 static void place_wipe(struct place *place)
@@ -139,7 +143,7 @@ static int seal(const struct tickets *tickets, uint8_t *name, uint8_t *iv, EVP_C
 
 /* TLS 1.3 clients use a ticket once (RFC 8446 §C.4), and libssl gives a resumed conn a new one only
  * when told to renew; TLS 1.2 clients keep theirs until its keys grow old. */
-static int unseal(const struct tickets *tickets, bool always_renew, const uint8_t *name,
+static int unseal(struct tickets *tickets, bool always_renew, const uint8_t *name,
                   const uint8_t *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
 {
     const struct ticket_keys *keys = keys_named(tickets, name);
@@ -150,11 +154,12 @@ static int unseal(const struct tickets *tickets, bool always_renew, const uint8_
         !set_hmac(mac, keys)) {
         return TICKET_BROKEN;
     }
+    memcpy(tickets->opened, iv, sizeof(tickets->opened));
     return always_renew || keys != sealing_keys(tickets) ? TICKET_RENEW : TICKET_GOOD;
 }
 
 /* The number under which an SSL_CTX keeps its tickets. OpenSSL gives one out per process, and its
- * callback has no argument of its own: the one static variable here. */
+ * callback has no argument of its own: hence a static variable. */
 static int tickets_index(void)
 {
     static int index = -1;
@@ -167,7 +172,7 @@ static int tickets_index(void)
 static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                      EVP_MAC_CTX *mac, int sealing)
 {
-    const struct tickets *tickets = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), tickets_index());
+    struct tickets *tickets = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), tickets_index());
     if (tickets == NULL) {
         return TICKET_BROKEN;
     }
@@ -175,6 +180,64 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
         return seal(tickets, name, iv, cipher, mac);
     }
     return unseal(tickets, SSL_version(ssl) == TLS1_3_VERSION, name, iv, cipher, mac);
+}
+
+/* ---- single use ---- */
+
+static void on_ssl_free(void *ssl, void *iv, CRYPTO_EX_DATA *all, int index, long number,
+                        void *pointer)
+{
+    (void)ssl;
+    (void)all;
+    (void)index;
+    (void)number;
+    (void)pointer;
+    free(iv);
+}
+
+/* The number under which an SSL keeps the IV of the ticket that it has spent. */
+static int spent_index(void)
+{
+    static int index = -1;
+    if (index < 0) {
+        index = SSL_get_ex_new_index(0, NULL, NULL, NULL, on_ssl_free);
+    }
+    return index;
+}
+
+/* libssl opens the ticket of a second hello, which is the first one's, anew. */
+static bool has_spent(const struct tickets *tickets, const SSL *ssl)
+{
+    const uint8_t *iv = SSL_get_ex_data(ssl, spent_index());
+    return iv != NULL && memcmp(iv, tickets->opened, sizeof(tickets->opened)) == 0;
+}
+
+static bool note_spent(const struct tickets *tickets, SSL *ssl)
+{
+    uint8_t *iv = malloc(sizeof(tickets->opened));
+    if (iv == NULL) {
+        return false;
+    }
+    memcpy(iv, tickets->opened, sizeof(tickets->opened));
+    void *former = SSL_get_ex_data(ssl, spent_index());
+    bool is_set = SSL_set_ex_data(ssl, spent_index(), iv) == 1;
+    free(is_set ? former : iv);
+    return is_set;
+}
+
+bool tickets_spend(struct tickets *tickets, SSL *ssl, const SSL_SESSION *session)
+{
+    if (tickets->spent == NULL || spent_index() < 0) {
+        return false;
+    }
+    time_t now = time(NULL);
+    time_t ends = (time_t)SSL_SESSION_get_time(session) + (time_t)SSL_SESSION_get_timeout(session);
+    if (has_spent(tickets, ssl)) {
+        return true;
+    }
+    return ends >= now &&
+           spent_tickets_spend(tickets->spent, tickets->opened, ends, now) == SPENT_NOW &&
+           note_spent(tickets, ssl);
 }
 
 /* ---- the owner's calls ---- */
@@ -214,6 +277,11 @@ bool tickets_install(struct tickets *tickets, SSL_CTX *server)
     (void)SSL_CTX_set_timeout(server, lifetime);
     return tickets_index() >= 0 && SSL_CTX_set_ex_data(server, tickets_index(), tickets) == 1 &&
            SSL_CTX_set_tlsext_ticket_key_evp_cb(server, on_ticket) == 1;
+}
+
+void tickets_set_spent(struct tickets *tickets, struct spent_tickets *spent)
+{
+    tickets->spent = spent;
 }
 
 void tickets_advance(struct tickets *tickets, uint64_t unix_seconds)

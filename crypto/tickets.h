@@ -10,8 +10,12 @@
  *
  * Forward secrecy: a worker's memory opens tickets of at most three epochs (default 12 h each); a
  * ticket lives at most one epoch. What was sealed before is out of its reach. The ticket secret
- * itself opens every epoch; it never leaves the keyholder. Where nodes share one, it is the operator
- * who has to change it.
+ * itself opens every epoch; it never leaves the keyholder. Where nodes share one, it is the
+ * operator who has to change it.
+ *
+ * Single use: a list of spent tickets (spent_tickets.h) makes each ticket of TLS 1.3 open one conn
+ * at most, where tickets_spend is asked. A ticket of TLS 1.2 is sent again for as long as it lasts,
+ * by every client: there it is not asked.
  *
  * Owner: the worker. It must outlive every SSL_CTX that it was installed in.
  *
@@ -29,6 +33,7 @@
 
 #include "crypto/ticket_keys.h"
 
+struct spent_tickets;
 struct tickets;
 
 /* Starts with random keys for the current epoch, so that tickets work (in this worker) before the
@@ -42,6 +47,15 @@ void tickets_free(struct tickets *tickets);
  * §4.6.1) in a server's SSL_CTX. False: no memory. Install it in every SSL_CTX that SNI may
  * switch to. */
 bool tickets_install(struct tickets *tickets, SSL_CTX *server) __attribute__((warn_unused_result));
+
+/* From now on tickets_spend asks this list, which is borrowed. */
+void tickets_set_spent(struct tickets *tickets, struct spent_tickets *spent);
+
+/* Whether the ticket that `ssl` has just opened, and that holds this session, may be used; it is
+ * used up then. For a decrypt callback (SSL_CTX_set_session_ticket_cb), and false without a list.
+ * The client that has to say hello a second time (RFC 8446 §4.1.4) spends its ticket once. */
+bool tickets_spend(struct tickets *tickets, SSL *ssl, const SSL_SESSION *session)
+    __attribute__((warn_unused_result));
 
 /* Moves the window to the epoch of `unix_seconds`; keys that leave it are wiped. Until the new
  * current epoch's keys are there, tickets are sealed with the newest ones held. */

@@ -25,6 +25,7 @@ struct tls_server {
     struct alpn_list alpn;
     unsigned minimum_rsa_bits;
     bool refuse_unknown_names;
+    struct tickets *spending; /* NULL: a ticket may be used again */
     uint8_t scope[SSL_MAX_SID_CTX_LENGTH];
 };
 
@@ -121,16 +122,30 @@ static bool is_client_outdated(const struct tls_server *server, SSL_SESSION *ses
            (revoked_until != 0 && revoked_until < now);
 }
 
+/* A ticket of another listener is not spent by being shown to this one, which will not take it. */
+static bool is_of_scope(const struct tls_server *server, const SSL_SESSION *session)
+{
+    unsigned len = 0;
+    const unsigned char *scope = SSL_SESSION_get0_id_context(session, &len);
+    return len == sizeof(server->scope) && memcmp(scope, server->scope, len) == 0;
+}
+
+/* The last question that is asked of a ticket, as its answer uses it up. */
+static bool is_used_up(const struct tls_server *server, SSL *ssl, const SSL_SESSION *session)
+{
+    return server->spending != NULL && SSL_version(ssl) == TLS1_3_VERSION &&
+           !(is_of_scope(server, session) && tickets_spend(server->spending, ssl, session));
+}
+
 static SSL_TICKET_RETURN on_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *key_name,
                                    size_t key_name_len, SSL_TICKET_STATUS status, void *self)
 {
-    (void)ssl;
     (void)key_name;
     (void)key_name_len;
     if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW) {
         return SSL_TICKET_RETURN_IGNORE_RENEW;
     }
-    if (is_client_outdated(self, session)) {
+    if (is_client_outdated(self, session) || is_used_up(self, ssl, session)) {
         return SSL_TICKET_RETURN_IGNORE_RENEW;
     }
     return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
@@ -213,6 +228,7 @@ static bool set_resumption(struct tls_server *server, const struct tls_server_se
                  SSL_CTX_set_session_ticket_cb(ctx, NULL, on_ticket, server) == 1 &&
                  tickets_install(settings->tickets, ctx);
         limit_sessions(ctx, settings->session_seconds);
+        server->spending = settings->single_use_tickets ? settings->tickets : NULL;
     }
     if (!is_set) {
         crypto_error_set_openssl(error, "session tickets cannot be set up");

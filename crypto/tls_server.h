@@ -31,6 +31,7 @@ struct tls_server_settings {
     struct tls_policy policy;
     struct cert_store *certificates; /* not empty */
     struct tickets *tickets;         /* NULL: sessions are not resumed */
+    bool single_use_tickets;         /* of TLS 1.3: each resumes one session (tickets_spend) */
     uint64_t session_seconds; /* until a session must begin anew; 0: as the ticket keys last */
     const char *const *alpn;  /* protocol ids, preferred first; a client that offers ALPN
                                  without any of them is refused (RFC 7301 §3.2) */

@@ -1,7 +1,9 @@
-# Flags that every file of the project is compiled with. Warnings are errors.
+# Flags that every file of the project is compiled with. Warnings are errors. OpenSSL is used as it was
+# in 3.0: what that version deprecates is out of use, what later ones do is not yet.
 add_library(sallyport_options INTERFACE)
 target_compile_definitions(sallyport_options INTERFACE
     _GNU_SOURCE SALLYPORT_VERSION="${PROJECT_VERSION}" OPENSSL_NO_DEPRECATED
+    OPENSSL_API_COMPAT=30000
     $<$<CONFIG:Release>:_FORTIFY_SOURCE=2>)
 target_compile_options(sallyport_options INTERFACE
     -Werror -Wall -Wextra -Wconversion -Wshadow -Wswitch-enum -Wmissing-prototypes -Wvla

@@ -4,14 +4,6 @@
 #include <stdio.h>
 #include <time.h>
 
-/* A process that was compromised may have written anything into its pages: numbers are taken as
- * they are, lengths are bounded. */
-static size_t used_of(const struct peer_pages *pages)
-{
-    size_t used = __atomic_load_n(&pages->used, __ATOMIC_ACQUIRE);
-    return used > PEER_TABLE_PEERS ? PEER_TABLE_PEERS : used;
-}
-
 static bool put(json_t *object, const char *key, json_t *value)
 {
     return json_object_set_new(object, key, value) == 0;
@@ -61,42 +53,50 @@ json_t *gossip_report_keyring(const struct gossip_facts *facts)
 
 /* ---- totals ---- */
 
-static bool put_sums(json_t *object, const struct peer_pages *pages)
+static void add_peer(struct gossip_totals *totals, const struct peer *peer)
 {
-    uint64_t sums[PEER_COUNTERS] = {0};
-    uint64_t refused = 0;
-    size_t used = used_of(pages);
+    for (size_t k = 0; k < PEER_COUNTERS; k++) {
+        totals->counts[k] += peer_counter_get(peer, (enum peer_counter)k);
+    }
+    for (size_t k = 0; k < GOSSIP_REFUSALS; k++) {
+        totals->refused += peer_refused_get(peer, (enum gossip_refusal)k);
+    }
+}
+
+/* The first entry is no peer: it is for those without a place. */
+void gossip_totals_of(const struct gossip_facts *facts, struct gossip_totals *totals)
+{
+    *totals = (struct gossip_totals){.peers = 0};
+    size_t used = peer_pages_used(facts->pages);
     for (size_t i = 0; i < used; i++) {
-        for (size_t k = 0; k < PEER_COUNTERS; k++) {
-            sums[k] += peer_counter_get(&pages->peers[i], (enum peer_counter)k);
-        }
-        for (size_t k = 0; k < GOSSIP_REFUSALS; k++) {
-            refused += __atomic_load_n(&pages->peers[i].refused[k], __ATOMIC_RELAXED);
+        const struct peer *peer = &facts->pages->peers[i];
+        add_peer(totals, peer);
+        if (i > 0 && peer->is_used != 0) {
+            *(peer->is_stranger == 0 ? &totals->peers : &totals->strangers) += 1;
         }
     }
-    bool is_put = put(object, "refused", json_integer((json_int_t)refused));
+}
+
+static bool put_sums(json_t *object, const struct gossip_totals *totals)
+{
+    bool is_put = put(object, "refused", json_integer((json_int_t)totals->refused));
     for (size_t k = 0; k < PEER_COUNTERS && is_put; k++) {
-        is_put =
-            put(object, peer_counter_name((enum peer_counter)k), json_integer((json_int_t)sums[k]));
+        is_put = put(object, peer_counter_name((enum peer_counter)k),
+                     json_integer((json_int_t)totals->counts[k]));
     }
     return is_put;
 }
 
 json_t *gossip_report_summary(const struct gossip_facts *facts)
 {
-    size_t peers = 0;
-    size_t strangers = 0;
-    size_t used = used_of(facts->pages);
-    for (size_t i = 1; i < used; i++) {
-        const struct peer *peer = &facts->pages->peers[i];
-        peers += peer->is_used != 0 && peer->is_stranger == 0;
-        strangers += peer->is_used != 0 && peer->is_stranger != 0;
-    }
+    struct gossip_totals totals;
+    gossip_totals_of(facts, &totals);
     bool is_relay = facts->settings->mode == CONFIG_GOSSIP_RELAY;
-    json_t *object = json_pack("{s:s, s:s, s:b, s:I, s:I}", "name", facts->settings->name, "mode",
-                               is_relay ? "relay" : "transparent", "ready", facts->is_ready,
-                               "peers", (json_int_t)peers, "strangers", (json_int_t)strangers);
-    if (object == NULL || !put_sums(object, facts->pages)) {
+    json_t *object =
+        json_pack("{s:s, s:s, s:b, s:I, s:I}", "name", facts->settings->name, "mode",
+                  is_relay ? "relay" : "transparent", "ready", facts->is_ready, "peers",
+                  (json_int_t)totals.peers, "strangers", (json_int_t)totals.strangers);
+    if (object == NULL || !put_sums(object, &totals)) {
         json_decref(object);
         return NULL;
     }
@@ -122,7 +122,7 @@ static json_t *refused_to_json(const struct peer *peer)
 {
     json_t *object = json_object();
     for (size_t k = 0; k < GOSSIP_REFUSALS; k++) {
-        uint64_t count = __atomic_load_n(&peer->refused[k], __ATOMIC_RELAXED);
+        uint64_t count = peer_refused_get(peer, (enum gossip_refusal)k);
         if (count > 0) {
             (void)put(object, gossip_refusal_name((enum gossip_refusal)k),
                       json_integer((json_int_t)count));
@@ -192,7 +192,7 @@ static json_t *peer_to_json(const struct gossip_facts *facts, const struct postu
 bool gossip_report_peers(const struct gossip_facts *facts, const struct posture *posture,
                          json_t *hops, json_t *strangers)
 {
-    size_t used = used_of(facts->pages);
+    size_t used = peer_pages_used(facts->pages);
     for (size_t i = 1; i < used; i++) {
         const struct peer *peer = &facts->pages->peers[i];
         bool is_stranger = peer->is_stranger != 0;

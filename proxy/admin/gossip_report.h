@@ -24,6 +24,16 @@ struct gossip_facts {
     bool is_ready;
 };
 
+/* Over all peers, and those that have no place in the table. */
+struct gossip_totals {
+    uint64_t peers;
+    uint64_t strangers;
+    uint64_t refused;
+    uint64_t counts[PEER_COUNTERS];
+};
+
+void gossip_totals_of(const struct gossip_facts *facts, struct gossip_totals *totals);
+
 /* All of these give NULL when out of memory; the caller decrefs. */
 
 /* {"name", "keyring", "generation", "error", "keys": [{"id", "bits", "is_primary", "sealed",

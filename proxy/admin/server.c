@@ -2,6 +2,7 @@
 #include "proxy/admin/server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,7 @@ struct admin_server {
     struct list conns;
     size_t conn_count;
     char path[128];
+    bool owns_path;
 };
 
 static void conn_free(void *self)
@@ -157,6 +159,10 @@ static void act(struct admin_conn *conn, slice verb)
         answer_with(conn, events->on_keyrings(events->self));
         return;
     }
+    if (slice_equal(verb, SLICE("metrics"))) {
+        answer_with(conn, events->on_metrics(events->self));
+        return;
+    }
     bool is_drain = slice_equal(verb, SLICE("drain"));
     if (is_drain || slice_equal(verb, SLICE("stop"))) {
         conn->stays = true;
@@ -253,32 +259,67 @@ static void on_accept(void *self, unsigned events)
     conn_open(server, descriptor);
 }
 
-enum status admin_server_open(struct admin_server **out, struct loop *loop, const char *path,
-                              const struct admin_events *events)
+/* Takes the descriptor, if it is one. */
+static enum status open_on(struct admin_server **out, struct loop *loop, int descriptor,
+                           const char *path, const struct admin_events *events)
 {
-    struct admin_server *server = calloc(1, sizeof(*server));
+    struct admin_server *server = descriptor < 0 ? NULL : calloc(1, sizeof(*server));
     if (server == NULL) {
-        return STATUS_NOMEM;
+        if (descriptor >= 0) {
+            (void)close(descriptor);
+        }
+        return descriptor < 0 ? STATUS_SYS : STATUS_NOMEM;
     }
     server->loop = loop;
     server->events = *events;
     list_init(&server->conns);
     (void)snprintf(server->path, sizeof(server->path), "%s", path);
-    server->descriptor = local_socket_listen(path, ADMIN_MODE);
-    if (server->descriptor < 0) {
-        free(server);
-        return STATUS_SYS;
-    }
+    server->descriptor = descriptor;
     enum status status =
         watch_open_level(&server->watch, loop, server->descriptor, WATCH_READ, on_accept, server);
     if (status != STATUS_OK) {
         (void)close(server->descriptor);
-        (void)unlink(path);
         free(server);
         return status;
     }
     *out = server;
     return STATUS_OK;
+}
+
+enum status admin_server_open(struct admin_server **out, struct loop *loop, const char *path,
+                              const struct admin_events *events)
+{
+    int descriptor = local_socket_listen(path, ADMIN_MODE);
+    enum status status = open_on(out, loop, descriptor, path, events);
+    if (status == STATUS_OK) {
+        (*out)->owns_path = true;
+    } else if (descriptor >= 0) {
+        (void)unlink(path);
+    }
+    return status;
+}
+
+enum status admin_server_inherit(struct admin_server **out, struct loop *loop, int descriptor,
+                                 const char *path, const struct admin_events *events)
+{
+    return open_on(out, loop, fcntl(descriptor, F_DUPFD_CLOEXEC, 0), path, events);
+}
+
+void admin_server_own_path(struct admin_server *server, bool is_own)
+{
+    if (server != NULL) {
+        server->owns_path = is_own;
+    }
+}
+
+int admin_server_descriptor(const struct admin_server *server)
+{
+    return server == NULL ? -1 : server->descriptor;
+}
+
+bool admin_server_is_quiet(const struct admin_server *server)
+{
+    return server == NULL || server->conn_count == 0;
 }
 
 void admin_server_tell_reloaded(struct admin_server *server, uint64_t run,
@@ -307,6 +348,8 @@ void admin_server_close(struct admin_server *server)
     }
     watch_close(&server->watch);
     (void)close(server->descriptor);
-    (void)unlink(server->path);
+    if (server->owns_path) {
+        (void)unlink(server->path);
+    }
     free(server);
 }

@@ -11,6 +11,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "proxy/base/status.h"
 #include "proxy/net/loop.h"
 
@@ -24,6 +26,7 @@ struct admin_events {
     char *(*on_status)(void *self);
     char *(*on_posture)(void *self);
     char *(*on_keyrings)(void *self);
+    char *(*on_metrics)(void *self);
     void (*on_drain)(void *self);
     void (*on_stop)(void *self);
     /* Asks for a reload. The number of the run that will answer (admin_server_tell_reloaded); 0:
@@ -35,9 +38,25 @@ struct admin_events {
 MUST_CHECK enum status admin_server_open(struct admin_server **out, struct loop *loop,
                                          const char *path, const struct admin_events *events);
 
+/* The same on a socket that listens at `path` already: a copy is made of it. The path stays,
+ * whatever comes, until admin_server_take_path. NOMEM or SYS. */
+MUST_CHECK enum status admin_server_inherit(struct admin_server **out, struct loop *loop,
+                                            int descriptor, const char *path,
+                                            const struct admin_events *events);
+
+/* From now on the path is this one's to remove; or, before another takes its place, no more. NULL
+ * is fine. */
+void admin_server_own_path(struct admin_server *server, bool is_own);
+
+/* The listening socket; borrowed. -1 for NULL. */
+int admin_server_descriptor(const struct admin_server *server);
+
+/* Nobody waits for an answer. True for NULL. */
+bool admin_server_is_quiet(const struct admin_server *server);
+
 /* Answers those who wait for this run, or an earlier one. NULL is fine. */
 void admin_server_tell_reloaded(struct admin_server *server, uint64_t run,
                                 const struct reload_outcome *outcome);
 
-/* Closes all conns and removes the path. NULL is fine. */
+/* Closes all conns and removes the path, if it is ours. NULL is fine. */
 void admin_server_close(struct admin_server *server);

@@ -54,11 +54,11 @@ static json_t *child_to_json(const struct status_child *child)
     return object;
 }
 
-static json_t *children_to_json(const struct instance_status *status)
+static json_t *children_to_json(const struct status_child *children, size_t count)
 {
     json_t *array = json_array();
-    for (size_t i = 0; i < status->child_count; i++) {
-        if (json_array_append_new(array, child_to_json(&status->children[i])) != 0) {
+    for (size_t i = 0; i < count; i++) {
+        if (json_array_append_new(array, child_to_json(&children[i])) != 0) {
             json_decref(array);
             return NULL;
         }
@@ -162,7 +162,20 @@ static const char *state_name(const struct instance_status *status)
     if (status->is_ready && status->is_expired) {
         return "expired";
     }
+    if (status->is_succeeding) {
+        return "upgrading";
+    }
     return status->is_ready ? "ready" : "starting";
+}
+
+static bool put_upgrade(json_t *object, const struct status_upgrade *upgrade)
+{
+    char text[TIME_BYTES];
+    write_time(upgrade->since, text);
+    return put(object, "upgrade",
+               json_pack("{s:s, s:s, s:o, s:I}", "state", upgrade->state, "reason", upgrade->reason,
+                         "since", upgrade->since > 0 ? json_string(text) : json_null(),
+                         "former_processes", (json_int_t)upgrade->former_processes));
 }
 
 static bool put_generation(json_t *object, const struct instance_status *status)
@@ -181,18 +194,19 @@ static bool put_all(json_t *object, const struct instance_status *status)
            put_number(object, "uptime_seconds", status->uptime_s) &&
            put(object, "state", json_string(state_name(status))) &&
            put(object, "ready",
-               json_boolean(status->is_ready && !status->is_draining && !status->is_expired)) &&
+               json_boolean((status->is_ready || status->is_succeeding) && !status->is_draining &&
+                            !status->is_expired)) &&
            put_generation(object, status) &&
            put(object, "mode", json_string(status->is_report_mode ? "report" : "strict")) &&
            put_number(object, "hops", status->hops) &&
            put_number(object, "violations", status->violations) &&
            put_number(object, "waived", status->waived) &&
-           put(object, "processes", children_to_json(status)) &&
+           put(object, "processes", children_to_json(status->children, status->child_count)) &&
            put(object, "listeners", listeners_to_json(status)) &&
            put(object, "certificates", certificates_to_json(status)) &&
            put(object, "expiring", expiring_to_json(status)) &&
            put(object, "gossip", gossip_to_json(status)) &&
-           put(object, "notices", notices_to_json(status));
+           put(object, "notices", notices_to_json(status)) && put_upgrade(object, &status->upgrade);
 }
 
 /* Takes the object. */
@@ -236,6 +250,24 @@ char *instance_status_to_json(const struct instance_status *status)
 {
     json_t *object = json_object();
     if (!put_all(object, status)) {
+        json_decref(object);
+        return NULL;
+    }
+    return dump(object);
+}
+
+char *instance_holding_to_json(const struct holding_status *status)
+{
+    json_t *object = json_object();
+    bool is_put =
+        put(object, "version", json_string(SALLYPORT_VERSION)) &&
+        put_number(object, "pid", (uint64_t)status->pid) &&
+        put_number(object, "uptime_seconds", status->uptime_s) &&
+        put(object, "state", json_string(status->is_draining ? "draining" : "holding")) &&
+        put(object, "ready", json_boolean(status->serves && !status->is_draining)) &&
+        put(object, "processes", children_to_json(status->children, status->child_count)) &&
+        put_upgrade(object, &status->upgrade);
+    if (!is_put) {
         json_decref(object);
         return NULL;
     }

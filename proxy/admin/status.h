@@ -41,6 +41,13 @@ struct status_certificate {
     int64_t expires; /* seconds since 1970 */
 };
 
+struct status_upgrade {
+    const char *state;       /* "none", "rehearsing", "waiting", "done", "failed" */
+    const char *reason;      /* of a failure; "": none */
+    int64_t since;           /* seconds since 1970; 0: never */
+    size_t former_processes; /* of programs before this one, that are there still */
+};
+
 /* All pointers are borrowed for the call. */
 struct instance_status {
     const char *config;
@@ -48,6 +55,7 @@ struct instance_status {
     uint64_t uptime_s;
     bool is_ready;
     bool is_draining;
+    bool is_succeeding;  /* those of a former program serve until all is ready */
     bool is_expired;     /* and the policy says that this is not ready */
     uint32_t generation; /* of the configuration; 1 since the start, one more with each reload */
     int64_t generation_since; /* seconds since 1970 */
@@ -68,7 +76,21 @@ struct instance_status {
     size_t gossip_count;
     const char *const *notices;
     size_t notice_count;
+    struct status_upgrade upgrade;
 };
+
+/* An instance whose new program could not start: the processes of the former one serve. */
+struct holding_status {
+    pid_t pid;
+    uint64_t uptime_s;
+    bool serves;
+    bool is_draining;
+    const struct status_child *children;
+    size_t child_count;
+    struct status_upgrade upgrade;
+};
+
+char *instance_holding_to_json(const struct holding_status *status);
 
 /* How a reload ended. */
 struct reload_outcome {

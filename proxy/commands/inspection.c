@@ -143,6 +143,8 @@ static void keep_facts(struct inspection *inspection, const struct config *confi
         .key_bits = facts->key_bits,
         .not_before = facts->not_before,
         .not_after = facts->not_after,
+        .must_staple = facts->must_staple,
+        .has_staple = config_certificate_staples(&config->certificates[index]),
     };
     inspection->certificates[inspection->fact_count] = (struct status_certificate){
         .name = config->certificates[index].name,

@@ -57,6 +57,8 @@ bool instance_options_read(struct instance_options *options, int argc, char **ar
             i++;
         } else if (strcmp(option, "--json") == 0) {
             options->is_json = true;
+        } else if (strcmp(option, "--metrics") == 0 && strcmp(argv[0], "status") == 0) {
+            options->is_metrics = true;
         } else if (strcmp(option, "--help") == 0 || strcmp(option, "-h") == 0) {
             options->is_help = true;
         } else {

@@ -20,6 +20,7 @@ struct instance_options {
     const char *config; /* -c; NULL: not given */
     const char *admin;  /* --admin unix:PATH; NULL: not given */
     bool is_json;       /* --json */
+    bool is_metrics;    /* --metrics, of `status` alone */
     long timeout_ms;    /* --timeout SECONDS; -1: not given */
     bool is_help;
 };

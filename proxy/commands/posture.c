@@ -142,6 +142,12 @@ static bool take_markdown(int *argc, char **argv)
 static int show(const char *answer, bool is_json, bool is_markdown)
 {
     json_t *posture = json_loads(answer, 0, NULL);
+    if (!json_is_array(json_object_get(posture, "hops"))) {
+        (void)fprintf(stderr, "sallyport posture: the instance cannot tell: %s\n",
+                      answer_text(posture, "error"));
+        json_decref(posture);
+        return COMMAND_SYSTEM;
+    }
     if (is_json) {
         (void)printf("%s\n", answer);
     } else if (is_markdown) {
@@ -149,7 +155,7 @@ static int show(const char *answer, bool is_json, bool is_markdown)
     } else {
         print_text(posture);
     }
-    bool is_clean = posture != NULL && answer_number(posture, "violations") == 0;
+    bool is_clean = answer_number(posture, "violations") == 0;
     json_decref(posture);
     return is_clean ? COMMAND_FINE : COMMAND_REFUSED;
 }

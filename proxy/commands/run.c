@@ -1,20 +1,29 @@
 /* proxy/commands/run.c
  *
  * sallyport run: reads the configuration (a file, or options and environment), looks at the
- * certificates, judges the hops, and becomes the master.
+ * certificates, judges the hops, and becomes the master. In an upgrade it takes the place of a
+ * former program, after a rehearsal that did all but that.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "crypto/tls_policy.h"
 #include "proxy/base/clock.h"
 #include "proxy/commands/command.h"
 #include "proxy/commands/preparation.h"
+#include "proxy/process/foundation.h"
+#include "proxy/process/holding.h"
+#include "proxy/process/inheritance.h"
+#include "proxy/process/inherited_sockets.h"
+#include "proxy/process/invocation.h"
+#include "proxy/process/log_settings.h"
 #include "proxy/process/master.h"
+#include "proxy/process/snapshot.h"
 
 enum { NOTICES_MAX = 4 };
 
@@ -28,6 +37,12 @@ struct run_plan {
 /* Everything that one run holds. */
 struct run {
     struct choice choice;
+    struct invocation invocation;
+    bool has_invocation;
+    struct handover handover;
+    bool has_handover;
+    bool is_rehearsal;
+    struct inherited_sockets *inherited;
 };
 
 static void print_help(void)
@@ -163,32 +178,128 @@ static enum plan_status make_plan(void *self, const struct bundle *yaml, FILE *c
 
 /* ---- the run ---- */
 
+/* There is no way back to the former program, but its children are there. */
+static enum command_exit hold(struct run *run, const char *reason)
+{
+    struct process_error error = {{0}};
+    if (holding_run(&run->handover, run->has_invocation ? &run->invocation : NULL, reason,
+                    &error) == STATUS_OK) {
+        return COMMAND_FINE;
+    }
+    (void)fprintf(stderr, "%s\n%s\n", reason, error.text);
+    return COMMAND_SYSTEM;
+}
+
 static enum command_exit run_master(struct run *run, struct run_plan *first, uint64_t begun_us)
 {
     fill_plan(first);
     const struct master_start start = {
         .plan = &first->plan,
         .planner = {.self = run, .make = make_plan, .free = free_plan, .tell = tell_posture},
+        .inherited = run->inherited,
         .begun_us = begun_us,
+        .invocation = run->has_invocation ? &run->invocation : NULL,
+        .handover = run->has_handover ? &run->handover : NULL,
     };
     struct process_error error = {{0}};
     if (master_run(&start, &error) == MASTER_STOPPED) {
         return COMMAND_FINE;
     }
+    if (run->has_handover) {
+        return hold(run, error.text);
+    }
     (void)fprintf(stderr, "%s\n", error.text);
     return COMMAND_SYSTEM;
+}
+
+/* Plans as a reload does, so that what is wrong can be told by whoever holds our place. */
+static enum command_exit run_after_another(struct run *run, uint64_t begun_us)
+{
+    const struct plan *first = NULL;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *complaints = open_memstream(&text, &len);
+    bool is_planned = complaints != NULL && choice_settle(&run->choice) &&
+                      make_plan(run, NULL, complaints, &first) == PLAN_FINE;
+    if (complaints != NULL) {
+        (void)fclose(complaints);
+    }
+    enum command_exit status =
+        is_planned ? run_master(run, run_plan_of(first), begun_us)
+                   : hold(run, text == NULL || len == 0 ? "no configuration" : text);
+    free(text);
+    return status;
+}
+
+/* Says which handovers we understand, if all is as it must be; see proxy/process/rehearsal.h. */
+static enum command_exit rehearse(struct preparation *preparation)
+{
+    struct process_error error = {{0}};
+    struct snapshot snapshot = {-1, -1};
+    const struct config *config = preparation->config;
+    enum command_exit status = refuse_violations(preparation, stderr);
+    if (status != COMMAND_FINE) {
+        return status;
+    }
+    int log = config->log.destination.path == NULL ? -1 : log_settings_open(&config->log, &error);
+    if (log >= 0) {
+        (void)close(log);
+    }
+    if (error.text[0] == '\0') {
+        (void)!snapshot_open(&snapshot, config, preparation->overlay, NULL, &error);
+        snapshot_close(&snapshot);
+    }
+    if (error.text[0] != '\0') {
+        (void)fprintf(stderr, "%s\n", error.text);
+        return COMMAND_BAD_INPUT;
+    }
+    (void)printf("sallyport-handover %d\n", HANDOVER_VERSION);
+    return COMMAND_FINE;
+}
+
+static enum command_exit say_refused(enum status status, const struct process_error *error)
+{
+    (void)fprintf(stderr, "%s\n", error->text);
+    return status == STATUS_REFUSED ? COMMAND_BAD_INPUT : COMMAND_SYSTEM;
+}
+
+/* Before anything else is executed, which must not get the sockets too. */
+static enum command_exit inherit(struct run *run)
+{
+    struct process_error error = {{0}};
+    enum status status = inherited_sockets_open(&run->inherited, &error);
+    return status == STATUS_OK ? COMMAND_FINE : say_refused(status, &error);
+}
+
+static enum command_exit check_inherited(const struct run *run, const struct config *config)
+{
+    struct process_error error = {{0}};
+    enum status status =
+        inherited_sockets_check(run->inherited, config, foundation_count_workers(config), &error);
+    return status == STATUS_OK ? COMMAND_FINE : say_refused(status, &error);
 }
 
 static enum command_exit run_all(struct run *run)
 {
     uint64_t begun_us = clock_monotonic_us();
+    if (run->has_handover) {
+        return run_after_another(run, begun_us);
+    }
     struct run_plan *first = calloc(1, sizeof(*first));
     if (first == NULL) {
         (void)fprintf(stderr, "sallyport run: out of memory\n");
         return COMMAND_SYSTEM;
     }
     struct preparation *preparation = &first->preparation;
-    enum command_exit status = preparation_make(preparation, &run->choice, false);
+    enum command_exit status = preparation_make(preparation, &run->choice, run->is_rehearsal);
+    if (run->is_rehearsal) {
+        status = status == COMMAND_FINE ? rehearse(preparation) : status;
+        free_plan(run, &first->plan);
+        return status;
+    }
+    if (status == COMMAND_FINE) {
+        status = check_inherited(run, preparation->config);
+    }
     if (status == COMMAND_FINE) {
         status = show_posture(preparation);
     }
@@ -202,15 +313,55 @@ static enum command_exit run_all(struct run *run)
     return run_master(run, first, begun_us);
 }
 
-int command_run(int argc, char **argv)
+/* False: told on standard error. */
+static bool take_handover(struct run *run)
 {
-    struct run run = {0};
-    if (!choice_read(&run.choice, argc, argv)) {
-        return COMMAND_BAD_INPUT;
+    struct process_error error = {{0}};
+    enum status status = inheritance_take(&run->handover, &error);
+    run->has_handover = status == STATUS_OK;
+    if (status == STATUS_REFUSED) {
+        (void)fprintf(stderr, "sallyport run: %s\n", error.text);
     }
-    if (run.choice.is_help) {
+    return status != STATUS_REFUSED;
+}
+
+/* The word is no option, since nobody but a running instance has a use for it. */
+static bool take_rehearsal(struct run *run, int *argc, char ***argv)
+{
+    run->is_rehearsal = *argc > 1 && strcmp((*argv)[1], INVOCATION_REHEARSE) == 0;
+    if (run->is_rehearsal) {
+        (*argv)[1] = (*argv)[0];
+        (*argv)++;
+        (*argc)--;
+    }
+    return run->is_rehearsal;
+}
+
+static int start(struct run *run, int argc, char **argv)
+{
+    if (!choice_read(&run->choice, argc, argv)) {
+        return run->has_handover ? (int)hold(run, "its options are not understood")
+                                 : COMMAND_BAD_INPUT;
+    }
+    if (run->choice.is_help) {
         print_help();
         return COMMAND_FINE;
     }
-    return (int)run_all(&run);
+    enum command_exit status = inherit(run);
+    return status == COMMAND_FINE ? (int)run_all(run) : (int)status;
+}
+
+int command_run(int argc, char **argv)
+{
+    struct run run = {0};
+    handover_init(&run.handover);
+    if (!take_rehearsal(&run, &argc, &argv) && !take_handover(&run)) {
+        return COMMAND_BAD_INPUT;
+    }
+    run.has_invocation = !run.is_rehearsal && invocation_open(&run.invocation) == STATUS_OK;
+    int status = start(&run, argc, argv);
+    inherited_sockets_close(run.inherited);
+    invocation_close(&run.invocation);
+    inheritance_close(&run.handover);
+    return status;
 }

@@ -1,7 +1,8 @@
 /* proxy/commands/status.c
  *
  * sallyport status: what the running instance says about itself. Exit: 0 ready, 1 running but not
- * ready (starting, draining, a worker being started again), 2 bad input, 3 nobody answers.
+ * ready (starting, draining, a worker being started again), 2 bad input, 3 nobody answers. With
+ * --metrics, 0 whenever it answers: readiness is one of the figures.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -61,8 +62,12 @@ static const char *plural(long long count)
     return count == 1 ? "" : "s";
 }
 
+/* Of an instance that holds the place of another one there is none. */
 static void print_policy(const json_t *status)
 {
+    if (json_object_get(status, "config") == NULL) {
+        return;
+    }
     long long hops = answer_number(status, "hops");
     long long violations = answer_number(status, "violations");
     const char *config = answer_text(status, "config");
@@ -136,6 +141,24 @@ static void print_gossip(const json_t *clusters)
     }
 }
 
+static void print_upgrade(const json_t *upgrade)
+{
+    const char *state = answer_text(upgrade, "state");
+    long long former = answer_number(upgrade, "former_processes");
+    if (strcmp(state, "none") == 0) {
+        return;
+    }
+    (void)printf("last upgrade: %s", state);
+    if (json_is_string(json_object_get(upgrade, "since"))) {
+        (void)printf(" on %s", answer_text(upgrade, "since"));
+    }
+    if (former > 0) {
+        (void)printf(", %lld former process%s still there", former, former == 1 ? "" : "es");
+    }
+    const char *reason = answer_text(upgrade, "reason");
+    (void)printf("%s%s\n", reason[0] == '\0' ? "" : ": ", reason);
+}
+
 static void print_status(const json_t *status)
 {
     size_t i = 0;
@@ -145,6 +168,7 @@ static void print_status(const json_t *status)
     print_uptime(answer_number(status, "uptime_seconds"));
     (void)printf("\n");
     print_policy(status);
+    print_upgrade(json_object_get(status, "upgrade"));
     (void)printf("processes\n");
     json_array_foreach(json_object_get(status, "processes"), i, row)
     {
@@ -160,6 +184,33 @@ static void print_status(const json_t *status)
     }
 }
 
+static enum command_exit show_metrics(const char *answer)
+{
+    json_t *object = json_loads(answer, 0, NULL);
+    const char *text = json_string_value(json_object_get(object, "metrics"));
+    if (text == NULL) {
+        (void)fprintf(stderr, "sallyport status: the instance has no metrics\n");
+        json_decref(object);
+        return COMMAND_SYSTEM;
+    }
+    bool is_written = fputs(text, stdout) >= 0 && fflush(stdout) == 0;
+    json_decref(object);
+    return is_written ? COMMAND_FINE : COMMAND_SYSTEM;
+}
+
+static enum command_exit show_status(const char *answer, bool is_json)
+{
+    json_t *status = json_loads(answer, 0, NULL);
+    if (is_json) {
+        (void)printf("%s\n", answer);
+    } else {
+        print_status(status);
+    }
+    bool is_ready = json_is_true(json_object_get(status, "ready"));
+    json_decref(status);
+    return is_ready ? COMMAND_FINE : COMMAND_REFUSED;
+}
+
 int command_status(int argc, char **argv)
 {
     struct instance_options options;
@@ -168,8 +219,10 @@ int command_status(int argc, char **argv)
         return COMMAND_BAD_INPUT;
     }
     if (options.is_help) {
-        instance_options_help("status", "Shows the running instance. Exit status: 0 ready, "
-                                        "1 not ready, 2 bad input, 3 nobody answers.");
+        instance_options_help("status",
+                              "Shows the running instance. Exit status: 0 ready, 1 not ready, 2 "
+                              "bad input, 3 nobody answers. With --metrics its figures in the text "
+                              "format of Prometheus, and 0 whenever it answers.");
         return COMMAND_FINE;
     }
     if (!instance_find(&options, path)) {
@@ -177,18 +230,13 @@ int command_status(int argc, char **argv)
     }
     char *answer = NULL;
     int timeout_ms = options.timeout_ms < 0 ? ANSWER_MS : (int)options.timeout_ms;
-    if (admin_ask(path, "status", timeout_ms, &answer, NULL) != STATUS_OK) {
+    const char *verb = options.is_metrics ? "metrics" : "status";
+    if (admin_ask(path, verb, timeout_ms, &answer, NULL) != STATUS_OK) {
         instance_tell_silence(path);
         return COMMAND_SYSTEM;
     }
-    json_t *status = json_loads(answer, 0, NULL);
-    if (options.is_json) {
-        (void)printf("%s\n", answer);
-    } else {
-        print_status(status);
-    }
-    bool is_ready = json_is_true(json_object_get(status, "ready"));
-    json_decref(status);
+    enum command_exit done =
+        options.is_metrics ? show_metrics(answer) : show_status(answer, options.is_json);
     free(answer);
-    return is_ready ? COMMAND_FINE : COMMAND_REFUSED;
+    return done;
 }

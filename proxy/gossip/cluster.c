@@ -31,6 +31,9 @@ enum status cluster_init(struct cluster *cluster, const struct config_gossip *se
     enum status status = cluster->peers == NULL
                              ? STATUS_NOMEM
                              : replay_window_init(&cluster->window, settings->replay_window);
+    if (status == STATUS_OK) {
+        status = member_map_init(&cluster->members, settings);
+    }
     if (status != STATUS_OK) {
         cluster_fini(cluster);
         return status;
@@ -43,6 +46,7 @@ void cluster_fini(struct cluster *cluster)
 {
     gossip_cipher_free(cluster->cipher);
     replay_window_fini(&cluster->window);
+    member_map_fini(&cluster->members);
     peer_table_free(cluster->peers);
     cluster->cipher = NULL;
     cluster->peers = NULL;
@@ -154,35 +158,4 @@ bool cluster_complain(struct cluster *cluster, struct peer *peer, enum cluster_d
     peer_count(peer, counter);
     complain(cluster, peer, direction, transport, peer_counter_name(counter), sentence);
     return false;
-}
-
-/* ---- the map of mode relay ---- */
-
-const struct config_gossip_peer *cluster_member_at(const struct cluster *cluster,
-                                                   const struct endpoint *address)
-{
-    for (size_t i = 0; i < cluster->settings->peer_count; i++) {
-        struct endpoint real;
-        endpoint_from_config(&real, &cluster->settings->peers[i].address);
-        if (endpoint_same_ip(&real, address)) {
-            return &cluster->settings->peers[i];
-        }
-    }
-    return NULL;
-}
-
-const struct config_gossip_peer *cluster_member_for(const struct cluster *cluster,
-                                                    const struct endpoint *stand_in)
-{
-    for (size_t i = 0; i <= cluster->settings->peer_count; i++) {
-        const struct config_gossip_peer *member = i < cluster->settings->peer_count
-                                                      ? &cluster->settings->peers[i]
-                                                      : &cluster->settings->node;
-        struct endpoint own;
-        endpoint_from_config(&own, &member->stand_in);
-        if (endpoint_equal(&own, stand_in)) {
-            return member;
-        }
-    }
-    return NULL;
 }

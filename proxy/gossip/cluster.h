@@ -16,6 +16,7 @@
 #include "config/model.h"
 #include "crypto/gossip_cipher.h"
 #include "proxy/gossip/complaints.h"
+#include "proxy/gossip/member_map.h"
 #include "proxy/gossip/peer_table.h"
 #include "proxy/gossip/replay_window.h"
 #include "proxy/net/loop.h"
@@ -32,6 +33,7 @@ struct cluster {
     struct gossip_cipher *cipher; /* NULL: no keyring was taken yet */
     struct peer_table *peers;
     struct replay_window window;
+    struct member_map members; /* of mode relay */
     struct complaints complaints;
     int64_t now_s;      /* since 1970; set by cluster_tick */
     uint32_t uptime_s;  /* on the monotonic clock */
@@ -101,9 +103,3 @@ bool cluster_refuse(struct cluster *cluster, struct peer *peer, enum cluster_dir
                     const char *transport, enum gossip_refusal refusal);
 bool cluster_complain(struct cluster *cluster, struct peer *peer, enum cluster_direction direction,
                       const char *transport, enum peer_counter counter, const char *sentence);
-
-/* The member of the map (mode relay) whose real address or stand-in has this IP; NULL: none. */
-const struct config_gossip_peer *cluster_member_at(const struct cluster *cluster,
-                                                   const struct endpoint *address);
-const struct config_gossip_peer *cluster_member_for(const struct cluster *cluster,
-                                                    const struct endpoint *stand_in);

@@ -17,7 +17,7 @@ static bool is_mapped(void *self, slice ip, uint16_t port)
     const struct cluster *cluster = self;
     struct endpoint endpoint;
     return endpoint_from_ip(&endpoint, ip.at, ip.len, port) &&
-           cluster_member_for(cluster, &endpoint) != NULL;
+           member_map_for(&cluster->members, &endpoint) != NULL;
 }
 
 /* A node that learned the address of another would dial it by itself, in plaintext. */

@@ -77,7 +77,7 @@ static bool find_relay(const struct gate *gate, struct conversation_start *start
         start->peer = start->destination;
         return true;
     }
-    const struct config_gossip_peer *member = cluster_member_at(cluster, &start->source);
+    const struct config_gossip_peer *member = member_map_at(&cluster->members, &start->source);
     endpoint_from_config(&start->destination, &cluster->settings->node.stand_in);
     if (member != NULL) {
         endpoint_from_config(&start->peer, &member->address);

@@ -166,7 +166,7 @@ static void relay_out(struct datagrams *datagrams, const struct config_gossip_pe
 static void relay_in(struct datagrams *datagrams, struct datagram *datagram)
 {
     struct cluster *cluster = datagrams->cluster;
-    const struct config_gossip_peer *member = cluster_member_at(cluster, &datagram->source);
+    const struct config_gossip_peer *member = member_map_at(&cluster->members, &datagram->source);
     struct peer *peer = peer_table_get(cluster->peers, &datagram->source, false, cluster->now_s);
     if (member == NULL) {
         (void)cluster_complain(cluster, peer, CLUSTER_IN, "udp", PEER_UNMAPPED,

@@ -92,6 +92,19 @@ static inline uint64_t peer_counter_get(const struct peer *peer, enum peer_count
     return __atomic_load_n(&peer->at[counter], __ATOMIC_RELAXED);
 }
 
+static inline uint64_t peer_refused_get(const struct peer *peer, enum gossip_refusal refusal)
+{
+    return __atomic_load_n(&peer->refused[refusal], __ATOMIC_RELAXED);
+}
+
+/* How many entries may be looked at. A process that was taken over may have written anything: it is
+ * never more than there are. */
+static inline size_t peer_pages_used(const struct peer_pages *pages)
+{
+    size_t used = __atomic_load_n(&pages->used, __ATOMIC_ACQUIRE);
+    return used > PEER_TABLE_PEERS ? PEER_TABLE_PEERS : used;
+}
+
 /* ---- the file ---- */
 
 /* Makes the shared file, sealed against resizing. -1 with errno. */

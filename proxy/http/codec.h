@@ -44,6 +44,9 @@ struct server_codec {
 struct server_codec_calls {
     /* The exchanges that run are the last ones; an idle conn closes now. */
     void (*drain)(struct server_codec *codec);
+    /* The same, but an idle conn waits for its client, who may be writing: the next exchange is the
+     * last one, and the response says so. */
+    void (*wind_down)(struct server_codec *codec);
     /* Closes now; exchanges that run end with `fault`. */
     void (*close)(struct server_codec *codec, enum fault_code fault);
     /* The conn is held to other settings from its next exchange on; what was agreed with the client

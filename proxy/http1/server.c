@@ -46,8 +46,9 @@ struct http1_server {
     enum tx_state tx;
     bool is_tunnel;
     bool is_pumping;
-    bool is_last;      /* close after this exchange */
-    bool is_continued; /* 100 (Continue) was sent, or nobody asked for it */
+    bool is_last;         /* close after this exchange */
+    bool is_winding_down; /* close after the next response that can say so */
+    bool is_continued;    /* 100 (Continue) was sent, or nobody asked for it */
     uint64_t requests;
     uint64_t written_before; /* to the stream, when the exchange began */
     uint64_t head_began_us;
@@ -154,8 +155,15 @@ static void retune(struct server_codec *codec, const struct server_settings *set
     receiver_retune(&server->receiver, &settings->limits);
 }
 
+/* A response whose head has left without saying so is not the last. */
+static void wind_down(struct server_codec *codec)
+{
+    server_of_codec(codec)->is_winding_down = true;
+}
+
 static const struct server_codec_calls codec_calls = {
     .drain = drain,
+    .wind_down = wind_down,
     .close = close_now,
     .retune = retune,
 };
@@ -569,6 +577,7 @@ static void respond(struct responder *responder)
     assert_always(server->tx == TX_NONE);
     server->is_tunnel = response->framing.kind == FRAMING_TUNNEL;
     bool is_unread = server->rx == RX_BODY && !server->is_tunnel;
+    server->is_last = server->is_last || server->is_winding_down;
     const struct http1_sending sending = {
         .close = server->is_last || is_unread,
         .to_http10 = server->wire.is_http10,

@@ -99,6 +99,12 @@ static void drain(struct server_codec *codec)
     http2_server_drain(server_of_codec(codec));
 }
 
+/* GOAWAY takes nothing from a client that is writing. */
+static void wind_down(struct server_codec *codec)
+{
+    http2_server_drain(server_of_codec(codec));
+}
+
 /* What our SETTINGS have told the client is not taken back. */
 static void retune(struct server_codec *codec, const struct server_settings *settings)
 {
@@ -109,6 +115,7 @@ static void retune(struct server_codec *codec, const struct server_settings *set
 
 static const struct server_codec_calls codec_calls = {
     .drain = drain,
+    .wind_down = wind_down,
     .close = close_now,
     .retune = retune,
 };

@@ -145,10 +145,10 @@ static void arm_tick(struct loop *loop)
     (void)evtimer_add(loop->tick, &after);
 }
 
-static void run_turn(struct loop *loop)
+static void run_turn(struct loop *loop, bool may_wait)
 {
     enum { POST_ROUNDS_MAX = 16 };
-    bool has_posts = !list_is_empty(&loop->posts) || !list_is_empty(&loop->flushes) ||
+    bool has_posts = !may_wait || !list_is_empty(&loop->posts) || !list_is_empty(&loop->flushes) ||
                      !list_is_empty(&loop->next_posts);
     /* What is put off from here on is for the turn after this one. */
     struct list due;
@@ -180,8 +180,13 @@ void loop_run(struct loop *loop)
 {
     loop->is_stopping = false;
     while (!loop->is_stopping) {
-        run_turn(loop);
+        run_turn(loop, true);
     }
+}
+
+void loop_turn(struct loop *loop)
+{
+    run_turn(loop, false);
 }
 
 void loop_stop(struct loop *loop)

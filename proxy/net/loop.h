@@ -31,6 +31,9 @@ void loop_free(struct loop *loop);
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
+/* One turn that does not wait. Only outside of loop_run. */
+void loop_turn(struct loop *loop);
+
 /* Milliseconds and microseconds on the monotonic clock, read once a turn. */
 uint64_t loop_now_ms(const struct loop *loop);
 uint64_t loop_now_us(const struct loop *loop);

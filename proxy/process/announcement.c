@@ -19,7 +19,21 @@ void announcement_start(const struct master_start *start, const struct foundatio
     for (size_t i = 0; i < start->plan->notice_count; i++) {
         LOG_EVENT(foundation->log, LOG_WARN, "notice", log_text("text", start->plan->notices[i]));
     }
+    announcement_must_staple(start->plan, foundation->log);
     start->planner.tell(start->planner.self, start->plan, foundation->log);
+}
+
+void announcement_must_staple(const struct plan *plan, struct log *log)
+{
+    for (size_t i = 0; i < plan->fact_count; i++) {
+        const struct enforcement_facts *facts = &plan->facts[i];
+        if (facts->must_staple && !facts->has_staple) {
+            LOG_EVENT(log, LOG_ERROR, "must_staple_unmet",
+                      log_text("certificate", plan->config->certificates[facts->certificate].name),
+                      log_text("effect", "it demands a stapled response (RFC 7633), `ocsp` is off, "
+                                         "and clients that heed it refuse it without"));
+        }
+    }
 }
 
 void announcement_ready(const struct master_start *start, const struct foundation *foundation)

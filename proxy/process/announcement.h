@@ -13,6 +13,10 @@
 /* Before the children are started: kept privileges, report mode, notices, the posture. */
 void announcement_start(const struct master_start *start, const struct foundation *foundation);
 
+/* Certificates that demand a stapled response (RFC 7633) and for which `ocsp` is off; at the start
+ * and at each reload. Those that are stapled are told of when their responder was asked. */
+void announcement_must_staple(const struct plan *plan, struct log *log);
+
 /* All children are ready: the listeners with the addresses that were really bound, and a summary.
  */
 void announcement_ready(const struct master_start *start, const struct foundation *foundation);

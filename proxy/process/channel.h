@@ -39,12 +39,12 @@ enum {
     X(KEYS,        MASTER, 1, 1,                       0, 0)    /* to a worker: its end to the keyholder */ \
     X(WORKER,      MASTER, 1, 1,                       0, CHANNEL_PAYLOAD_MAX) /* to the keyholder: a worker's end; payload: its key ids, each u32 first and u32 count */ \
     X(START,       MASTER, 0, 0,                       0, 0)    /* all was sent: open, and say READY */ \
-    X(DRAIN,       MASTER, 0, 0,                       0, 0)    /* accept no more, end, say DRAINED */ \
+    X(DRAIN,       MASTER, 0, 0,                       0, 0)    /* accept no more, end, say DRAINED; number 1: others accept, so idle conns have time */ \
     X(STAPLE,      MASTER, 1, 1,                       0, 0)    /* sealed OCSP response; number: id of the certificate's key */ \
     X(LOG,         MASTER, 1, 1,                       0, 0)    /* the log file, opened again */ \
     X(ASK,         MASTER, 1, 1,                       0, 2048) /* to a fetcher: sealed OCSP request; payload: URL */ \
     X(READY,       CHILD,  0, 0,                       0, 0)    /* number: its sandbox (sandbox.h); also signatures (keyholder) or agreements (worker) a batch, in the upper half */ \
-    X(FAILED,      CHILD,  0, 0,                       1, 1024) /* why, in one sentence */ \
+    X(FAILED,      CHILD,  0, 0,                       1, 1024) /* why, in one sentence; number: generation_failure() */ \
     X(DRAINED,     CHILD,  0, 0,                       0, 0)    \
     X(NEED_KEYS,   CHILD,  0, 0,                       0, 0)    /* number: which channel to the keyholder ended */ \
     X(ANSWER,      CHILD,  1, 1,                       0, 0)    /* a fetcher's sealed response */ \

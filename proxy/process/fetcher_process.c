@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "crypto/ocsp.h"
@@ -40,11 +41,13 @@ static size_t on_bytes(char *bytes, size_t one, size_t len, void *self)
     return len;
 }
 
+/* Redirects are not followed: an answer comes from whom the certificate names, or not at all. */
 static bool set_options(CURL *curl, const char *url, const struct memory_file *request,
                         struct curl_slist *fields, struct response *response)
 {
     return curl_easy_setopt(curl, CURLOPT_URL, url) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_NOPROXY, "*") == CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS) == CURLE_OK &&
@@ -57,6 +60,23 @@ static bool set_options(CURL *curl, const char *url, const struct memory_file *r
            curl_easy_setopt(curl, CURLOPT_WRITEDATA, response) == CURLE_OK;
 }
 
+/* RFC 6960 A.2: nothing else is an answer. NULL: it is one; else why not. */
+static const char *refuse(CURL *curl, const struct response *response)
+{
+    static const char TYPE[] = "application/ocsp-response";
+    long status = 0;
+    const char *type = NULL;
+    if (curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK || status != 200) {
+        return "the responder answers with another status than 200";
+    }
+    if (curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type) != CURLE_OK || type == NULL ||
+        strncasecmp(type, TYPE, sizeof(TYPE) - 1) != 0 ||
+        strchr("; ", type[sizeof(TYPE) - 1]) == NULL) {
+        return "the responder's answer is not of the type application/ocsp-response";
+    }
+    return response->len == 0 ? "the responder's answer is empty" : NULL;
+}
+
 /* NULL: fetched; else why not. */
 static const char *fetch(const char *url, const struct memory_file *request,
                          struct response *response)
@@ -66,9 +86,7 @@ static const char *fetch(const char *url, const struct memory_file *request,
     const char *why = "out of memory";
     if (curl != NULL && fields != NULL && set_options(curl, url, request, fields, response)) {
         CURLcode code = curl_easy_perform(curl);
-        why = code != CURLE_OK     ? curl_easy_strerror(code)
-              : response->len == 0 ? "the responder's answer is empty"
-                                   : NULL;
+        why = code != CURLE_OK ? curl_easy_strerror(code) : refuse(curl, response);
     }
     curl_slist_free_all(fields);
     curl_easy_cleanup(curl);

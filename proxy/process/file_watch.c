@@ -50,29 +50,47 @@ static bool folder_of(const char *path, char *folder)
     return true;
 }
 
-enum status file_watch_open(struct file_watch *watch, struct loop *loop, const char *path,
-                            void (*on_change)(void *self), void *self)
+enum status file_watch_begin(struct file_watch *watch, struct loop *loop,
+                             void (*on_change)(void *self), void *self)
 {
-    char folder[PATH_MAX];
     *watch =
         (struct file_watch){.descriptor = -1, .loop = loop, .on_change = on_change, .self = self};
-    if (!folder_of(path, folder)) {
-        return STATUS_SYS;
-    }
     watch->descriptor = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (watch->descriptor < 0) {
         return STATUS_SYS;
     }
-    enum status status = STATUS_SYS;
-    if (inotify_add_watch(watch->descriptor, folder, IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE) >=
-        0) {
-        status =
-            watch_open_level(&watch->watch, loop, watch->descriptor, WATCH_READ, on_ready, watch);
-    }
+    enum status status =
+        watch_open_level(&watch->watch, loop, watch->descriptor, WATCH_READ, on_ready, watch);
     if (status != STATUS_OK) {
         int why = errno;
         (void)close(watch->descriptor);
         watch->descriptor = -1;
+        errno = why;
+    }
+    return status;
+}
+
+enum status file_watch_add(struct file_watch *watch, const char *folder)
+{
+    const uint32_t events = IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_ONLYDIR;
+    return inotify_add_watch(watch->descriptor, folder, events) < 0 ? STATUS_SYS : STATUS_OK;
+}
+
+enum status file_watch_open(struct file_watch *watch, struct loop *loop, const char *path,
+                            void (*on_change)(void *self), void *self)
+{
+    char folder[PATH_MAX];
+    *watch = (struct file_watch){.descriptor = -1};
+    if (!folder_of(path, folder)) {
+        return STATUS_SYS;
+    }
+    enum status status = file_watch_begin(watch, loop, on_change, self);
+    if (status == STATUS_OK) {
+        status = file_watch_add(watch, folder);
+    }
+    if (status != STATUS_OK) {
+        int why = errno;
+        file_watch_close(watch);
         errno = why;
     }
     return status;

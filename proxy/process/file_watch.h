@@ -33,5 +33,11 @@ struct file_watch {
  * is different. SYS: errno. */
 MUST_CHECK enum status file_watch_open(struct file_watch *watch, struct loop *loop,
                                        const char *path, void (*on_change)(void *self), void *self);
+/* The same in two steps, for any folders: watches none yet, and then one more. A folder may be
+ * added again; one that is gone is watched no more. */
+MUST_CHECK enum status file_watch_begin(struct file_watch *watch, struct loop *loop,
+                                        void (*on_change)(void *self), void *self);
+MUST_CHECK enum status file_watch_add(struct file_watch *watch, const char *folder);
+
 /* Harmless when nothing is watched. */
 void file_watch_close(struct file_watch *watch);

@@ -2,15 +2,9 @@
 #include "proxy/process/file_watches.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
-struct watched_folder {
-    char *path; /* of some file in it */
-    struct file_watch watch;
-};
+#include "proxy/process/link_trail.h"
 
 /* ---- whether a look is worth it ---- */
 
@@ -55,74 +49,52 @@ static struct signing sign(const struct config *config)
     return signing;
 }
 
-static void on_event(void *self)
-{
-    struct file_watches *watches = self;
-    uint64_t signature = sign(watches->config).hash;
-    if (signature != watches->signature) {
-        watches->signature = signature;
-        watches->on_change(watches->self);
-    }
-}
-
 /* ---- folders ---- */
 
-static size_t folder_len(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash == NULL ? 0 : (size_t)(slash - path) + 1;
-}
-
-static bool is_watched(const struct file_watches *watches, const char *path)
-{
-    size_t len = folder_len(path);
-    for (size_t i = 0; i < watches->count; i++) {
-        const char *other = watches->folders[i].path;
-        if (folder_len(other) == len && strncmp(other, path, len) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 struct gathering {
-    struct file_watches *watches;
+    struct file_watch *watch;
     enum status status;
+    int error; /* errno of the first that failed */
 };
 
-/* Only gathers: what is in an array that grows cannot be watched yet. */
-static void add_folder(struct gathering *gathering, const char *path)
+/* One that is only gone through need not be ours to read. */
+static void add_folder(void *self, const char *folder, bool has_name)
 {
-    struct file_watches *watches = gathering->watches;
-    if (is_watched(watches, path)) {
-        return;
-    }
-    struct watched_folder *folders =
-        reallocarray(watches->folders, watches->count + 1, sizeof(*folders));
-    char *copy = strdup(path);
-    if (folders != NULL) {
-        watches->folders = folders;
-    }
-    if (folders == NULL || copy == NULL) {
-        free(copy);
+    struct gathering *gathering = self;
+    if (file_watch_add(gathering->watch, folder) != STATUS_OK && has_name &&
+        gathering->status == STATUS_OK) {
         gathering->status = STATUS_SYS;
-        errno = ENOMEM;
-        return;
+        gathering->error = errno;
     }
-    folders[watches->count++] = (struct watched_folder){.path = copy, .watch = {.descriptor = -1}};
 }
 
 static void add_file(void *self, enum config_file_kind kind, const char *path,
                      const struct place *place)
 {
     (void)place;
-    char target[PATH_MAX];
-    if (kind == CONFIG_FILE_YAML) {
-        return;
+    if (kind != CONFIG_FILE_YAML) {
+        link_trail(path, add_folder, self);
     }
-    add_folder(self, path);
-    if (realpath(path, target) != NULL) {
-        add_folder(self, target);
+}
+
+/* SYS: some are not watched, errno. */
+static enum status add_all(struct file_watches *watches)
+{
+    struct gathering gathering = {.watch = &watches->watch, .status = STATUS_OK};
+    config_files(watches->config, add_file, &gathering);
+    errno = gathering.error;
+    return gathering.status;
+}
+
+/* A way may lead through other folders by now: those are watched first, then all is looked at. */
+static void on_event(void *self)
+{
+    struct file_watches *watches = self;
+    (void)!add_all(watches); /* what could not be watched was told at the beginning */
+    uint64_t signature = sign(watches->config).hash;
+    if (signature != watches->signature) {
+        watches->signature = signature;
+        watches->on_change(watches->self);
     }
 }
 
@@ -132,14 +104,12 @@ enum status file_watches_open(struct file_watches *watches, struct loop *loop,
 {
     *watches =
         (struct file_watches){.config = config, .loop = loop, .on_change = on_change, .self = self};
-    struct gathering gathering = {.watches = watches, .status = STATUS_OK};
-    config_files(config, add_file, &gathering);
-    for (size_t i = 0; i < watches->count; i++) {
-        struct watched_folder *folder = &watches->folders[i];
-        if (file_watch_open(&folder->watch, loop, folder->path, on_event, watches) != STATUS_OK) {
-            gathering.status = STATUS_SYS;
-        }
+    enum status status = file_watch_begin(&watches->watch, loop, on_event, watches);
+    if (status != STATUS_OK) {
+        return status;
     }
+    status = add_all(watches);
+    int why = errno;
     struct signing signing = sign(config);
     watches->signature = signing.hash;
     if (signing.newest >= since) {
@@ -147,16 +117,16 @@ enum status file_watches_open(struct file_watches *watches, struct loop *loop,
         watches->signature = 0;
         deadline_arm(&watches->again, loop, FILE_WATCH_SETTLE_MS, on_event, watches);
     }
-    return gathering.status;
+    errno = why;
+    return status;
 }
 
 void file_watches_close(struct file_watches *watches)
 {
-    for (size_t i = 0; i < watches->count; i++) {
-        file_watch_close(&watches->folders[i].watch);
-        free(watches->folders[i].path);
+    if (watches->config == NULL) {
+        return;
     }
-    free(watches->folders);
+    file_watch_close(&watches->watch);
     deadline_disarm(&watches->again);
     *watches = (struct file_watches){.config = NULL};
 }

@@ -1,8 +1,9 @@
 /* proxy/process/file_watches.h
  *
  * Tells when one of the files that a configuration names may have changed: certificates, keys,
- * passwords, authorities, revocation lists, OCSP responses. Watched are their folders, and those of
- * what they link to; size, time and number of each file say whether it is worth a look.
+ * passwords, authorities, revocation lists, OCSP responses. Watched are all folders on the way to
+ * them, links included (link_trail.h); size, time and number of each file say whether it is worth a
+ * look.
  *
  * Owner: embedded in whoever wants to know.
  *
@@ -13,12 +14,11 @@
 #include "config/model.h"
 #include "proxy/process/file_watch.h"
 
-/* Fields private to file_watches.c. Zero watches nothing. */
+/* Fields private to file_watches.c. Zero was not opened. */
 struct file_watches {
     const struct config *config;
     struct loop *loop;
-    struct watched_folder *folders;
-    size_t count;
+    struct file_watch watch; /* of all their folders */
     uint64_t signature;
     struct deadline again;
     void (*on_change)(void *self);

@@ -71,10 +71,12 @@ enum status foundation_reopen_log(struct foundation *foundation, struct process_
 /* ---- all ---- */
 
 enum status foundation_open(struct foundation *foundation, const struct config *config,
-                            const struct bundle *overlay, struct process_error *error)
+                            const struct bundle *overlay, const struct snapshot *former,
+                            struct process_error *error)
 {
     *foundation = (struct foundation){.config = config,
                                       .log_descriptor = -1,
+                                      .spent_tickets = -1,
                                       .snapshot = {-1, -1},
                                       .worker_count = foundation_count_workers(config)};
     raise_descriptor_limit();
@@ -88,20 +90,31 @@ enum status foundation_open(struct foundation *foundation, const struct config *
         status = accounts_choose(&foundation->accounts, config->user, error);
     }
     if (status == STATUS_OK) {
-        status = snapshot_open(&foundation->snapshot, config, overlay, NULL, error);
+        status = snapshot_open(&foundation->snapshot, config, overlay, former, error);
     }
     return status;
 }
 
-enum status foundation_listen(struct foundation *foundation, struct process_error *error)
+/* Whether or not it is used: a reload may change that, and pages are taken by use alone. */
+static bool open_spent_tickets(struct foundation *foundation, int former)
+{
+    size_t room = (size_t)foundation->config->tickets.spent_max;
+    foundation->spent_tickets =
+        former < 0 ? spent_tickets_create(room) : fcntl(former, F_DUPFD_CLOEXEC, 0);
+    foundation->spent = spent_tickets_attach(foundation->spent_tickets);
+    return foundation->spent != NULL;
+}
+
+enum status foundation_listen(struct foundation *foundation, const struct listen_sources *sources,
+                              int former_spent, struct process_error *error)
 {
     enum status status = listen_sockets_open(&foundation->sockets, foundation->config,
-                                             foundation->worker_count, NULL, error);
+                                             foundation->worker_count, sources, error);
     if (status != STATUS_OK) {
         return status;
     }
     foundation->slots = slots_new(foundation->worker_count + 1); /* pages cannot be none */
-    if (foundation->slots == NULL) {
+    if (foundation->slots == NULL || !open_spent_tickets(foundation, former_spent)) {
         process_error_set(error, "no memory for the workers: %s", strerror(errno));
         return STATUS_NOMEM;
     }
@@ -118,6 +131,10 @@ void foundation_close(struct foundation *foundation)
 {
     foundation_stop_listening(foundation);
     slots_free(foundation->slots);
+    spent_tickets_detach(foundation->spent);
+    if (foundation->spent_tickets >= 0) {
+        (void)close(foundation->spent_tickets);
+    }
     snapshot_close(&foundation->snapshot);
     loop_free(foundation->loop);
     log_free(foundation->log);

@@ -11,6 +11,7 @@
 
 #include "config/bundle.h"
 #include "config/model.h"
+#include "crypto/spent_tickets.h"
 #include "proxy/base/log.h"
 #include "proxy/base/status.h"
 #include "proxy/net/loop.h"
@@ -29,16 +30,21 @@ struct foundation {
     struct snapshot snapshot;
     struct listen_sockets *sockets; /* NULL: not yet, or no more */
     struct slots *slots;
+    int spent_tickets;           /* the list's memory; -1: not yet */
+    struct spent_tickets *spent; /* the same, for reading */
     size_t worker_count;
 };
 
 /* Makes all but sockets and counters. On failure `error` says why, and foundation_close is due in
- * any case. `overlay` as in snapshot_open. */
+ * any case. `overlay` and `former` as in snapshot_open. */
 MUST_CHECK enum status foundation_open(struct foundation *foundation, const struct config *config,
-                                       const struct bundle *overlay, struct process_error *error);
+                                       const struct bundle *overlay, const struct snapshot *former,
+                                       struct process_error *error);
 
-/* Opens the listening sockets and the counters, one of each a worker. */
+/* Opens the listening sockets, as listen_sockets_open does, the counters, one of each a worker, and
+ * the list of spent tickets, which is the former program's (-1: there is none). */
 MUST_CHECK enum status foundation_listen(struct foundation *foundation,
+                                         const struct listen_sources *sources, int former_spent,
                                          struct process_error *error);
 
 /* How many a configuration asks for. */

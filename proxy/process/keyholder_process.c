@@ -34,11 +34,11 @@ struct keyholder_process {
 
 static bool on_master(void *self, struct keyholder *keyholder, int master_descriptor);
 
-/* `number` is the index of the certificate that it is about. */
-static void tell_failure(uint32_t number, const char *sentence)
+static void tell_failure(uint32_t generation, uint32_t certificate, const char *sentence)
 {
-    struct channel_message message = {
-        .kind = CHANNEL_FAILED, .number = number, .payload = slice_of(sentence)};
+    struct channel_message message = {.kind = CHANNEL_FAILED,
+                                      .number = generation_failure(generation, certificate),
+                                      .payload = slice_of(sentence)};
     (void)!channel_send(SPAWN_CHANNEL, &message);
 }
 
@@ -54,17 +54,18 @@ static bool add_password(struct secret *password, const struct bundle *bundle, s
 }
 
 static bool add_key(struct keyholder_process *process, const struct bundle *bundle,
-                    const struct bundle_entry *entry, uint32_t base, size_t index)
+                    const struct bundle_entry *entry, uint32_t generation, size_t index)
 {
+    uint32_t id = generation_key_base(generation) + (uint32_t)index;
     struct secret password = {0};
     struct crypto_error error = {{0}};
-    bool is_added =
-        add_password(&password, bundle, index) &&
-        keyholder_add_key(process->keyholder, base + (uint32_t)index, entry->bytes, entry->len,
-                          secret_len(&password) > 0 ? &password : NULL, &error);
+    bool is_added = add_password(&password, bundle, index) &&
+                    keyholder_add_key(process->keyholder, id, entry->bytes, entry->len,
+                                      secret_len(&password) > 0 ? &password : NULL, &error);
     secret_fini(&password);
     if (!is_added) {
-        tell_failure((uint32_t)index, error.text[0] == '\0' ? "out of memory" : error.text);
+        tell_failure(generation, (uint32_t)index,
+                     error.text[0] == '\0' ? "out of memory" : error.text);
     }
     return is_added;
 }
@@ -73,7 +74,6 @@ static bool add_key(struct keyholder_process *process, const struct bundle *bund
 static bool add_keys(struct keyholder_process *process, const struct bundle *bundle,
                      uint32_t generation)
 {
-    uint32_t base = generation_key_base(generation);
     process->taken_count = 0;
     for (size_t i = 0; i < bundle_count(bundle); i++) {
         const struct bundle_entry *entry = bundle_at(bundle, i);
@@ -81,7 +81,7 @@ static bool add_keys(struct keyholder_process *process, const struct bundle *bun
             continue;
         }
         size_t index = strtoul(entry->name + strlen(SNAPSHOT_KEY), NULL, 10);
-        if (index >= KEYHOLDER_KEYS_MAX || !add_key(process, bundle, entry, base, index)) {
+        if (index >= KEYHOLDER_KEYS_MAX || !add_key(process, bundle, entry, generation, index)) {
             return false;
         }
         process->taken_count = index + 1 > process->taken_count ? index + 1 : process->taken_count;
@@ -90,7 +90,8 @@ static bool add_keys(struct keyholder_process *process, const struct bundle *bun
     return true;
 }
 
-static bool open_keyholder(struct keyholder_process *process, const struct bundle *bundle)
+static bool open_keyholder(struct keyholder_process *process, const struct bundle *bundle,
+                           uint32_t generation)
 {
     const struct bundle_entry *secret = bundle_find(bundle, SNAPSHOT_TICKET_SECRET);
     bool has_secret = secret != NULL && secret_init(&process->ticket_secret, secret->len) &&
@@ -104,7 +105,7 @@ static bool open_keyholder(struct keyholder_process *process, const struct bundl
     struct crypto_error error = {{0}};
     process->keyholder = keyholder_new(&settings, &error);
     if (process->keyholder == NULL) {
-        tell_failure(UINT32_MAX, error.text);
+        tell_failure(generation, GENERATION_NO_CERTIFICATE, error.text);
         return false;
     }
     return true;
@@ -115,14 +116,16 @@ static bool take_keys(struct keyholder_process *process, const struct channel_me
 {
     struct memory_file file;
     if (memory_file_map(&file, message->descriptors[0], BUNDLE_BYTES_MAX) != STATUS_OK) {
-        tell_failure(UINT32_MAX, "the master's keys cannot be mapped");
+        tell_failure(message->number, GENERATION_NO_CERTIFICATE,
+                     "the master's keys cannot be mapped");
         return false;
     }
     struct bundle *bundle = bundle_parse(file.bytes, file.len);
     memory_file_unmap(&file);
-    bool is_taken = bundle != NULL &&
-                    (process->keyholder != NULL || open_keyholder(process, bundle)) &&
-                    add_keys(process, bundle, message->number);
+    bool is_taken =
+        bundle != NULL &&
+        (process->keyholder != NULL || open_keyholder(process, bundle, message->number)) &&
+        add_keys(process, bundle, message->number);
     snapshot_wipe_bundle(bundle);
     return is_taken;
 }
@@ -143,7 +146,7 @@ static void prepare(struct keyholder_process *process, const struct channel_mess
     }
     if (!keyholder_grant(process->keyholder, generation_key_base(message->number),
                          process->taken_count, &error)) {
-        tell_failure(UINT32_MAX, error.text);
+        tell_failure(message->number, GENERATION_NO_CERTIFICATE, error.text);
         return;
     }
     (void)!channel_send(SPAWN_CHANNEL, &(struct channel_message){.kind = CHANNEL_PREPARED,

@@ -1,7 +1,8 @@
 /* proxy/process/master_state.h
  *
- * The inside of the master, shared by master.c (its life) and reload.c (how its configuration is
- * replaced). Nobody else includes it.
+ * The inside of the master, shared by master.c (its life), master_children.c (what its children
+ * say), master_admin.c (what it answers the operator), master_upgrade.c (the program before it, and
+ * the one after it) and reload.c (how its configuration is replaced). Nobody else includes it.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -10,12 +11,14 @@
 #include "proxy/admin/server.h"
 #include "proxy/process/expiry_watch.h"
 #include "proxy/process/file_watches.h"
+#include "proxy/process/former_crew.h"
 #include "proxy/process/foundation.h"
 #include "proxy/process/master.h"
 #include "proxy/process/roster.h"
 #include "proxy/process/service_manager.h"
 #include "proxy/process/sidecars.h"
 #include "proxy/process/staples.h"
+#include "proxy/process/upgrade.h"
 
 enum master_state { MASTER_STARTING, MASTER_RUNNING, MASTER_DRAINING, MASTER_STOPPING };
 
@@ -25,12 +28,15 @@ enum reload_step { RELOAD_IDLE, RELOAD_KEYS, RELOAD_WORKERS };
 struct reload {
     bool wants_all; /* asked for, not yet begun */
     bool wants_files;
+    uint64_t done;
+    uint64_t failed;
     uint64_t run; /* the last that has begun; counts from 1 */
     enum reload_step step;
     bool is_for_files;
     uint64_t begun_us;
     int64_t begun_s; /* wall clock */
     const struct plan *plan;
+    uint32_t number; /* that a generation was given last; none is given again */
     struct live_generation *next;
     struct listen_sockets *sockets;
     struct staples *staples;
@@ -59,6 +65,31 @@ struct master {
     struct expiry_watch *expiry;
     struct reload reload;
     struct deadline deadline; /* of draining or stopping */
-    bool is_unlocked_told;    /* that a keyholder's memory is not locked */
+    bool is_over;
+    struct upgrade upgrade;
+    bool is_leaving;                  /* the next program is to take our place */
+    struct listen_sockets *inherited; /* of a former program, until the start is done; or NULL */
+    struct former_crew *crew;         /* NULL: no program was before this one */
+    bool has_succeeded;               /* the start is done: nothing goes back to the former one */
+    bool has_sidecars;                /* they were started */
+    bool hangs_up_later;              /* SIGHUP came during the start */
+    bool is_unlocked_told;            /* that a keyholder's memory is not locked */
     const char *sandbox_told; /* what of the sandbox the log says is missing; NULL: nothing */
 };
+
+/* ---- master.c ---- */
+
+bool master_is_ending(const struct master *master);
+
+/* All new children are ready, maybe. */
+void master_note_ready(struct master *master);
+
+/* During the start: the first sentence is the reason. */
+void master_fail_start(struct master *master, const char *sentence);
+
+/* The orderly end, and the end at once; both harmless when repeated. */
+void master_begin_drain(struct master *master);
+void master_begin_stop(struct master *master);
+
+/* Ends the run when nobody has to be waited for any more. */
+void master_end_if_over(struct master *master);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "proxy/base/clock.h"
+#include "proxy/process/announcement.h"
 #include "proxy/process/generation_number.h"
 #include "proxy/process/log_settings.h"
 #include "proxy/process/reload_limits.h"
@@ -126,6 +127,7 @@ static void on_again(void *self)
 static void fail(struct master *master, enum plan_status status)
 {
     struct reload *reload = &master->reload;
+    reload->failed++;
     (void)fflush(reload->complaints);
     const char *why =
         reload->text == NULL || reload->text_len == 0 ? "out of memory" : reload->text;
@@ -194,6 +196,7 @@ static void take_plan(struct master *master)
     log_retune(log_of(master), log_settings_level(log), log_settings_format(log));
     watch_files(master);
     watch_expiry(master);
+    announcement_must_staple(master->plan, log_of(master));
     master->start->planner.free(master->start->planner.self, former);
 }
 
@@ -214,6 +217,7 @@ static void commit(struct master *master)
     reload->sidecars = NULL;
     take_plan(master);
     reload->done_s = (int64_t)time(NULL);
+    reload->done++;
     LOG_EVENT(log_of(master), LOG_INFO, "reloaded", log_text("cause", cause_name(master)),
               log_number("generation", master->roster.present->number),
               log_number("ms", (int64_t)spent_ms(master)),
@@ -288,11 +292,11 @@ static enum plan_status gather(struct master *master, struct snapshot *snapshot)
     const struct config *config = reload->plan->config;
     struct process_error error = {"out of memory"};
     enum status status = STATUS_NOMEM;
-    reload->next =
-        live_generation_new(roster->present->number + 1, snapshot, config, roster->worker_count);
+    reload->next = live_generation_new(++reload->number, snapshot, config, roster->worker_count);
     if (reload->next != NULL) {
-        status = listen_sockets_open(&reload->sockets, config, roster->worker_count,
-                                     master->foundation.sockets, &error);
+        const struct listen_sources sources = {.former = master->foundation.sockets};
+        status =
+            listen_sockets_open(&reload->sockets, config, roster->worker_count, &sources, &error);
     }
     if (status == STATUS_OK) {
         status = staples_open(&reload->staples, roster, reload->next, config, master->staples);
@@ -302,7 +306,7 @@ static enum plan_status gather(struct master *master, struct snapshot *snapshot)
     }
     if (status != STATUS_OK) {
         (void)fprintf(reload->complaints, "%s\n", error.text);
-        return PLAN_SYSTEM;
+        return status == STATUS_REFUSED ? PLAN_BAD_INPUT : PLAN_SYSTEM;
     }
     return PLAN_FINE;
 }
@@ -388,9 +392,16 @@ static bool is_asked(const struct master *master, const struct child *child)
     return reload->step != RELOAD_IDLE && child->asked == reload->next->number;
 }
 
-void reload_on_failed(struct master *master, const struct child *child, const char *sentence)
+/* Not of one that was given up before. */
+static bool is_about_next(const struct master *master, uint32_t failure)
 {
-    if (is_asked(master, child)) {
+    const struct reload *reload = &master->reload;
+    return reload->step != RELOAD_IDLE && generation_has_failed(reload->next->number, failure);
+}
+
+void reload_on_failed(struct master *master, uint32_t failure, const char *sentence)
+{
+    if (is_about_next(master, failure)) {
         fail_with(master, sentence);
     }
 }
@@ -405,15 +416,16 @@ void reload_on_lost(struct master *master, const struct child *child)
     }
 }
 
-const struct config *reload_config_of(const struct master *master, const struct child *child)
+const struct config *reload_config_of(const struct master *master, uint32_t failure)
 {
-    return is_asked(master, child) ? master->reload.plan->config : master->plan->config;
+    return is_about_next(master, failure) ? master->reload.plan->config : master->plan->config;
 }
 
 /* ---- life ---- */
 
 void reload_open(struct master *master)
 {
+    master->reload.number = master->roster.present->number;
     master->reload.begun_s =
         (int64_t)time(NULL) -
         (int64_t)((clock_monotonic_us() - master->start->begun_us) / 1000000U) - 1;

@@ -32,8 +32,8 @@ uint64_t reload_request(struct master *master, enum reload_cause cause);
 
 /* What children say and do meanwhile. */
 void reload_on_prepared(struct master *master, struct child *child, uint32_t number);
-void reload_on_failed(struct master *master, const struct child *child, const char *sentence);
+void reload_on_failed(struct master *master, uint32_t failure, const char *sentence);
 void reload_on_lost(struct master *master, const struct child *child);
 
-/* The config that a child's failure is about now. */
-const struct config *reload_config_of(const struct master *master, const struct child *child);
+/* The config that a child's failure is about (its number: generation_failure()). */
+const struct config *reload_config_of(const struct master *master, uint32_t failure);

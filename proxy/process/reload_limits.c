@@ -33,6 +33,7 @@ size_t reload_limits_tell(const struct config *present, const struct config *nex
         {"the destination of the log",
          !is_same_file(&present->log.destination, &next->log.destination),
          &next->log.destination.place},
+        {"`tickets.spent_max`", present->tickets.spent_max != next->tickets.spent_max, NULL},
         {"having certificates at all", keyholder_count == 0 && next->certificate_count > 0, NULL},
         {"the number of keyholders",
          keyholder_count > 0 && next->certificate_count > 0 &&

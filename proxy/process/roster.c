@@ -85,12 +85,14 @@ void roster_send_bundle(struct child *child, const struct live_generation *gener
 
 void roster_send_listeners(struct child *worker, const struct listen_sockets *sockets)
 {
-    const int *descriptors = listen_sockets_of_worker(sockets, worker->index);
     size_t count = listen_sockets_count(sockets);
-    for (size_t i = 0; i < count;) {
+    size_t all = count * listen_sockets_rounds(sockets, worker->index);
+    for (size_t i = 0; i < all;) {
         struct channel_message message = {.kind = CHANNEL_LISTENERS};
-        while (i < count && message.descriptor_count < CHANNEL_DESCRIPTORS_MAX) {
-            message.descriptors[message.descriptor_count++] = descriptors[i++];
+        while (i < all && message.descriptor_count < CHANNEL_DESCRIPTORS_MAX) {
+            message.descriptors[message.descriptor_count++] =
+                listen_sockets_of_worker(sockets, worker->index, i / count, i % count);
+            i++;
         }
         (void)child_send(worker, &message);
     }
@@ -103,6 +105,7 @@ static enum status start_worker(struct roster *roster, struct child *worker)
     const struct roster_supplies *supplies = &roster->supplies;
     struct spawn_order order = {.log = supplies->log_descriptor,
                                 .slots = slots_descriptor(supplies->slots),
+                                .spent = supplies->spent_tickets,
                                 .account = &supplies->accounts->worker};
     enum status status = child_start(worker, &order);
     if (status != STATUS_OK) {
@@ -166,6 +169,17 @@ void roster_kill_workers(struct roster *roster)
 }
 
 /* ---- looking ---- */
+
+void roster_each_child(const struct roster *roster,
+                       void (*run)(void *self, const struct child *child), void *self)
+{
+    for (size_t i = 0; i < roster->keyholder_count; i++) {
+        run(self, &roster->keyholders[i]);
+    }
+    for (size_t i = 0; i < roster->worker_count; i++) {
+        run(self, &roster->workers[i]);
+    }
+}
 
 static struct child *find_among(struct child *children, size_t count, pid_t pid)
 {

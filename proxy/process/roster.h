@@ -32,6 +32,7 @@ struct roster_supplies {
     const struct snapshot *snapshot; /* of the present generation */
     const struct listen_sockets *sockets;
     const struct slots *slots;
+    int spent_tickets; /* what workers remember together (crypto/spent_tickets.h); -1: none */
 };
 
 /* Embedded; fields are for reading, except for roster*.c. */
@@ -70,6 +71,10 @@ void roster_forget_respawns(struct roster *roster);
 /* Closes the channels of the workers, upon which they end; kills those that are left. */
 void roster_end_workers(struct roster *roster);
 void roster_kill_workers(struct roster *roster);
+
+/* Calls for each keyholder and worker, whether they are there or not. */
+void roster_each_child(const struct roster *roster,
+                       void (*run)(void *self, const struct child *child), void *self);
 
 /* NULL: not one of ours. */
 struct child *roster_find(struct roster *roster, pid_t pid);

@@ -176,8 +176,10 @@ void roster_renew_keys(struct roster *roster, struct child *worker, uint32_t los
 enum status roster_start_keyholder(struct roster *roster, struct child *keyholder)
 {
     const struct roster_supplies *supplies = &roster->supplies;
-    struct spawn_order order = {
-        .log = supplies->log_descriptor, .slots = -1, .account = &supplies->accounts->keyholder};
+    struct spawn_order order = {.log = supplies->log_descriptor,
+                                .slots = -1,
+                                .spent = -1,
+                                .account = &supplies->accounts->keyholder};
     enum status status = child_start(keyholder, &order);
     if (status != STATUS_OK) {
         return status;

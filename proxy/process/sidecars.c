@@ -201,8 +201,10 @@ static enum status send_keyring(struct sidecar_place *place)
 static enum status start_place(struct sidecar_place *place)
 {
     const struct roster_supplies *supplies = &place->sidecars->supplies;
-    struct spawn_order order = {
-        .log = supplies->log_descriptor, .slots = place->pages_file, .account = &place->account};
+    struct spawn_order order = {.log = supplies->log_descriptor,
+                                .slots = place->pages_file,
+                                .spent = -1,
+                                .account = &place->account};
     enum status status = child_start(&place->child, &order);
     if (status != STATUS_OK) {
         return status;
@@ -393,5 +395,15 @@ struct sidecar_facts sidecars_at(const struct sidecars *sidecars, size_t index)
                                   .child = &place->child,
                                   .pages = place->pages,
                                   .ring = &place->ring,
-                                  .refusal = place->refusal};
+                                  .refusal = place->refusal,
+                                  .has_rules = place->has_rules};
+}
+
+void sidecars_leave_rules(struct sidecars *sidecars, const char *name)
+{
+    for (size_t i = 0; sidecars != NULL && i < sidecars->count; i++) {
+        if (strcmp(sidecars->at[i]->settings->name, name) == 0) {
+            sidecars->at[i]->has_rules = false;
+        }
+    }
 }

@@ -27,6 +27,7 @@ struct sidecar_facts {
     const struct peer_pages *pages;
     const struct enforcement_gossip_facts *ring; /* that is in use */
     const char *refusal; /* why the keyring file's present content is not in use; "": it is */
+    bool has_rules;      /* that are ours to remove */
 };
 
 /* Makes them, none running. `events` are those of the master (on_respawn is set here). A sentence
@@ -67,6 +68,9 @@ void sidecars_tell(struct sidecars *sidecars, const struct channel_message *mess
 
 /* Ends the processes, waits a moment for them, removes the rules. */
 void sidecars_close(struct sidecars *sidecars);
+
+/* The cluster's rules are another's to remove. */
+void sidecars_leave_rules(struct sidecars *sidecars, const char *name);
 
 size_t sidecars_count(const struct sidecars *sidecars);
 struct sidecar_facts sidecars_at(const struct sidecars *sidecars, size_t index);

@@ -8,232 +8,52 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "config/source.h"
-#include "crypto/certificate.h"
-#include "crypto/error.h"
-#include "crypto/secret.h"
 #include "crypto/ticket_keys.h"
 #include "crypto/trust.h"
+#include "proxy/process/gathering.h"
 #include "proxy/process/memory_file.h"
 #include "proxy/process/public_file.h"
 #include "proxy/relay/relay.h"
-
-enum { FILE_BYTES_MAX = 16 * 1024 * 1024 };
-
-/* The state of one gathering; the first failure is kept and ends it. */
-struct gathering {
-    const struct config *config;
-    struct source source;
-    struct bundle *for_workers;
-    struct bundle *for_keyholder;
-    enum status status;
-    struct process_error *error;
-};
-
-static void fail(struct gathering *gathering, enum status status, const struct place *place,
-                 const char *name, const char *why)
-{
-    if (gathering->status != STATUS_OK) {
-        return;
-    }
-    gathering->status = status;
-    if (place != NULL && place->file != NULL && place->line > 0) {
-        process_error_set(gathering->error, "%s:%u:%u: %s: %s", place->file, place->line,
-                          place->column, name, why);
-    } else {
-        process_error_set(gathering->error, "%s: %s", name, why);
-    }
-}
-
-static const char *why_not_read(enum source_status status)
-{
-    switch (status) {
-    case SOURCE_OK:
-        return "";
-    case SOURCE_MISSING:
-        return "the file does not exist";
-    case SOURCE_UNREADABLE:
-        return "the file cannot be read";
-    case SOURCE_TOO_LARGE:
-        return "the file is too large";
-    case SOURCE_NOMEM:
-        return "out of memory";
-    }
-    return "";
-}
-
-/* malloc'ed bytes, or NULL after noting the failure. */
-static char *read_file(struct gathering *gathering, const char *path, const struct place *place,
-                       size_t *len)
-{
-    char *bytes = NULL;
-    enum source_status status = source_read(&gathering->source, path, FILE_BYTES_MAX, &bytes, len);
-    if (status != SOURCE_OK) {
-        fail(gathering, STATUS_REFUSED, place, path, why_not_read(status));
-        return NULL;
-    }
-    return bytes;
-}
-
-static void wipe_and_free(char *bytes, size_t len)
-{
-    if (bytes != NULL) {
-        OPENSSL_cleanse(bytes, len);
-        free(bytes);
-    }
-}
-
-static void add(struct gathering *gathering, struct bundle *bundle, const char *name,
-                const void *bytes, size_t len)
-{
-    if (!bundle_add(bundle, name, bytes, len)) {
-        fail(gathering, STATUS_NOMEM, NULL, name, "out of memory, or too many files");
-    }
-}
 
 static void add_public_file(struct gathering *gathering, enum config_file_kind kind,
                             const char *path, const struct place *place)
 {
     if (config_path_is_private(gathering->config, path)) {
-        fail(gathering, STATUS_REFUSED, place, path,
-             "is named as a key or password too; expected a file of its own");
+        gathering_fail(gathering, STATUS_REFUSED, place, path,
+                       "is named as a key or password too; expected a file of its own");
         return;
     }
     size_t len = 0;
-    char *bytes = read_file(gathering, path, place, &len);
+    char *bytes = gathering_read_file(gathering, path, place, &len);
     if (bytes == NULL) {
         return;
     }
     const char *fault = public_file_fault(kind, (struct bytes){(const uint8_t *)bytes, len});
     if (fault != NULL) {
-        fail(gathering, STATUS_REFUSED, place, path, fault);
+        gathering_fail(gathering, STATUS_REFUSED, place, path, fault);
     } else {
-        add(gathering, gathering->for_workers, path, bytes, len);
+        gathering_add(gathering, gathering->for_workers, path, bytes, len);
     }
-    wipe_and_free(bytes, len);
+    gathering_wipe_and_free(bytes, len);
 }
 
-/* ---- secrets ---- */
-
-static char *read_secret(struct gathering *gathering, const struct config_secret *secret,
-                         size_t *len)
-{
-    if (secret->kind == CONFIG_SECRET_ENVIRONMENT) {
-        const char *value = getenv(secret->value);
-        if (value == NULL) {
-            fail(gathering, STATUS_REFUSED, &secret->place, secret->value,
-                 "the environment variable is not set");
-            return NULL;
-        }
-        *len = strlen(value);
-        return strdup(value);
-    }
-    char *bytes = read_file(gathering, secret->value, &secret->place, len);
-    if (bytes != NULL && *len > 0 && bytes[*len - 1] == '\n') {
-        (*len)--;
-    }
-    return bytes;
-}
-
-static void add_password(struct gathering *gathering, size_t index)
-{
-    const struct config_secret *secret = &gathering->config->certificates[index].password;
-    if (secret->kind == CONFIG_SECRET_NONE) {
-        return;
-    }
-    size_t len = 0;
-    char *bytes = read_secret(gathering, secret, &len);
-    if (bytes == NULL) {
-        return;
-    }
-    char name[SNAPSHOT_NAME_BYTES];
-    (void)snprintf(name, sizeof(name), SNAPSHOT_PASSWORD "%zu", index);
-    add(gathering, gathering->for_keyholder, name, bytes, len);
-    wipe_and_free(bytes, len);
-}
-
-/* False: out of memory. Without a password the secret stays empty. */
-static bool copy_password(const struct gathering *gathering, size_t index, struct secret *password)
-{
-    char name[SNAPSHOT_NAME_BYTES];
-    (void)snprintf(name, sizeof(name), SNAPSHOT_PASSWORD "%zu", index);
-    const struct bundle_entry *entry = bundle_find(gathering->for_keyholder, name);
-    return entry == NULL || entry->len == 0 ||
-           (secret_init(password, entry->len) && secret_set(password, entry->bytes, entry->len));
-}
-
-/* ---- certificates ---- */
-
-/* Workers get the certificates as PEM, whatever else is in the file. */
-static void add_chain_without_key(struct gathering *gathering, size_t index, const char *bytes,
-                                  size_t len)
-{
-    const struct config_file *chain = &gathering->config->certificates[index].chain;
-    struct secret password = {0};
-    struct crypto_error error = {"out of memory"};
-    struct certificate *certificate = NULL;
-    if (copy_password(gathering, index, &password)) {
-        certificate = certificate_read((struct bytes){(const uint8_t *)bytes, len},
-                                       secret_len(&password) > 0 ? &password : NULL, &error);
-    }
-    secret_fini(&password);
-    size_t pem_len = 0;
-    char *pem = certificate == NULL ? NULL : certificate_pem(certificate, &pem_len);
-    certificate_unref(certificate);
-    if (pem == NULL) {
-        fail(gathering, STATUS_REFUSED, &chain->place, chain->path, error.text);
-        return;
-    }
-    add(gathering, gathering->for_workers, chain->path, pem, pem_len);
-    free(pem);
-}
-
-static void add_chain(struct gathering *gathering, size_t index)
-{
-    const struct config_certificate *own = &gathering->config->certificates[index];
-    size_t len = 0;
-    char *bytes = read_file(gathering, own->chain.path, &own->chain.place, &len);
-    if (bytes == NULL) {
-        return;
-    }
-    const struct bytes file = {(const uint8_t *)bytes, len};
-    const char *fault = own->key_in_chain ? NULL : public_file_fault(CONFIG_FILE_CHAIN, file);
-    if (fault != NULL) {
-        fail(gathering, STATUS_REFUSED, &own->chain.place, own->chain.path, fault);
-    } else {
-        add_chain_without_key(gathering, index, bytes, len);
-    }
-    wipe_and_free(bytes, len);
-}
-
-static void add_key(struct gathering *gathering, size_t index)
-{
-    const struct config_file *key = &gathering->config->certificates[index].key;
-    size_t len = 0;
-    char *bytes = read_file(gathering, key->path, &key->place, &len);
-    if (bytes == NULL) {
-        return;
-    }
-    char name[SNAPSHOT_NAME_BYTES];
-    (void)snprintf(name, sizeof(name), SNAPSHOT_KEY "%zu", index);
-    add(gathering, gathering->for_keyholder, name, bytes, len);
-    wipe_and_free(bytes, len);
-}
+/* ---- the ticket secret ---- */
 
 /* The one that other instances have too. */
 static void add_shared_secret(struct gathering *gathering, const struct config_secret *secret)
 {
     size_t len = 0;
-    char *bytes = read_secret(gathering, secret, &len);
+    char *bytes = gathering_read_secret(gathering, secret, &len);
     if (bytes == NULL) {
         return;
     }
     if (len < TICKET_SECRET_BYTES_MIN) {
-        fail(gathering, STATUS_REFUSED, &secret->place, secret->value, SNAPSHOT_SHORT_SECRET);
+        gathering_fail(gathering, STATUS_REFUSED, &secret->place, secret->value,
+                       SNAPSHOT_SHORT_SECRET);
     } else {
-        add(gathering, gathering->for_keyholder, SNAPSHOT_TICKET_SECRET, bytes, len);
+        gathering_add(gathering, gathering->for_keyholder, SNAPSHOT_TICKET_SECRET, bytes, len);
     }
-    wipe_and_free(bytes, len);
+    gathering_wipe_and_free(bytes, len);
 }
 
 /* False: there is none. */
@@ -248,8 +68,8 @@ static bool keep_ticket_secret(struct gathering *gathering, const struct snapsho
     const struct bundle_entry *secret =
         bundle == NULL ? NULL : bundle_find(bundle, SNAPSHOT_TICKET_SECRET);
     if (secret != NULL) {
-        add(gathering, gathering->for_keyholder, SNAPSHOT_TICKET_SECRET, secret->bytes,
-            secret->len);
+        gathering_add(gathering, gathering->for_keyholder, SNAPSHOT_TICKET_SECRET, secret->bytes,
+                      secret->len);
     }
     snapshot_wipe_bundle(bundle);
     return secret != NULL;
@@ -264,10 +84,11 @@ static void add_ticket_secret(struct gathering *gathering)
     }
     unsigned char secret[SNAPSHOT_TICKET_SECRET_BYTES];
     if (RAND_priv_bytes(secret, sizeof(secret)) != 1) {
-        fail(gathering, STATUS_SYS, NULL, SNAPSHOT_TICKET_SECRET, "no randomness");
+        gathering_fail(gathering, STATUS_SYS, NULL, SNAPSHOT_TICKET_SECRET, "no randomness");
         return;
     }
-    add(gathering, gathering->for_keyholder, SNAPSHOT_TICKET_SECRET, secret, sizeof(secret));
+    gathering_add(gathering, gathering->for_keyholder, SNAPSHOT_TICKET_SECRET, secret,
+                  sizeof(secret));
     OPENSSL_cleanse(secret, sizeof(secret));
 }
 
@@ -302,26 +123,28 @@ static void add_system_ca(struct gathering *gathering)
     }
     const char *path = snapshot_system_ca_path();
     if (path == NULL) {
-        fail(gathering, STATUS_REFUSED, &wish->place, "ca: system", SNAPSHOT_NO_SYSTEM_CA);
+        gathering_fail(gathering, STATUS_REFUSED, &wish->place, "ca: system",
+                       SNAPSHOT_NO_SYSTEM_CA);
         return;
     }
     if (bundle_find(gathering->for_workers, RELAY_SYSTEM_CA) != NULL) {
-        fail(gathering, STATUS_REFUSED, NULL, RELAY_SYSTEM_CA, "no file may have this name");
+        gathering_fail(gathering, STATUS_REFUSED, NULL, RELAY_SYSTEM_CA,
+                       "no file may have this name");
         return;
     }
     size_t len = 0;
-    char *bytes = read_file(gathering, path, &wish->place, &len);
+    char *bytes = gathering_read_file(gathering, path, &wish->place, &len);
     if (bytes == NULL) {
         return;
     }
     const struct bytes file = {(const uint8_t *)bytes, len};
     const char *fault = public_file_fault(CONFIG_FILE_CA, file);
     if (fault != NULL) {
-        fail(gathering, STATUS_REFUSED, &wish->place, path, fault);
+        gathering_fail(gathering, STATUS_REFUSED, &wish->place, path, fault);
     } else {
-        add(gathering, gathering->for_workers, RELAY_SYSTEM_CA, bytes, len);
+        gathering_add(gathering, gathering->for_workers, RELAY_SYSTEM_CA, bytes, len);
     }
-    wipe_and_free(bytes, len);
+    gathering_wipe_and_free(bytes, len);
 }
 
 /* ---- gathering ---- */
@@ -339,11 +162,7 @@ static void gather(struct gathering *gathering, const struct snapshot *former)
 {
     const struct config *config = gathering->config;
     config_files(config, on_file, gathering);
-    for (size_t i = 0; i < config->certificate_count; i++) {
-        add_password(gathering, i);
-        add_key(gathering, i);
-        add_chain(gathering, i);
-    }
+    gathering_add_certificates(gathering);
     add_system_ca(gathering);
     if (!keep_ticket_secret(gathering, former)) {
         add_ticket_secret(gathering);
@@ -355,13 +174,13 @@ static int seal(struct gathering *gathering, const char *name, const struct bund
     uint8_t *bytes = NULL;
     size_t len = 0;
     if (!bundle_serialise(bundle, &bytes, &len)) {
-        fail(gathering, STATUS_NOMEM, NULL, name, "out of memory");
+        gathering_fail(gathering, STATUS_NOMEM, NULL, name, "out of memory");
         return -1;
     }
     int descriptor = memory_file_new(name, bytes, len);
-    wipe_and_free((char *)bytes, len);
+    gathering_wipe_and_free((char *)bytes, len);
     if (descriptor < 0) {
-        fail(gathering, STATUS_SYS, NULL, name, "the memory file cannot be made");
+        gathering_fail(gathering, STATUS_SYS, NULL, name, "the memory file cannot be made");
     }
     return descriptor;
 }
@@ -391,7 +210,7 @@ enum status snapshot_open(struct snapshot *snapshot, const struct config *config
     };
     *snapshot = (struct snapshot){-1, -1};
     if (gathering.for_workers == NULL || gathering.for_keyholder == NULL) {
-        fail(&gathering, STATUS_NOMEM, NULL, "configuration", "out of memory");
+        gathering_fail(&gathering, STATUS_NOMEM, NULL, "configuration", "out of memory");
     } else {
         gather(&gathering, former);
     }
@@ -468,4 +287,20 @@ struct bundle *snapshot_yaml(const struct snapshot *snapshot, const struct confi
         return NULL;
     }
     return yaml;
+}
+
+/* ---- the ticket secret ---- */
+
+int snapshot_ticket_secret(const struct snapshot *snapshot)
+{
+    struct process_error error;
+    const struct config none = {0};
+    struct gathering gathering = {.config = &none, .for_keyholder = bundle_new(), .error = &error};
+    int file = -1;
+    if (gathering.for_keyholder != NULL && keep_ticket_secret(&gathering, snapshot) &&
+        gathering.status == STATUS_OK) {
+        file = seal(&gathering, "sallyport-tickets", gathering.for_keyholder);
+    }
+    snapshot_wipe_bundle(gathering.for_keyholder);
+    return file;
 }

@@ -57,6 +57,10 @@ MUST_CHECK enum status snapshot_open(struct snapshot *snapshot, const struct con
 /* Whether both hold the same bytes: no file has changed. False when that cannot be found out. */
 bool snapshot_is_same(const struct snapshot *left, const struct snapshot *right);
 
+/* Its ticket secret alone, sealed: all that another program needs of it, as `key_file` of a
+ * `former` snapshot. -1: none, or errno. */
+int snapshot_ticket_secret(const struct snapshot *snapshot);
+
 /* The YAML files of a configuration, as they were read for its snapshot. NULL: no memory. */
 struct bundle *snapshot_yaml(const struct snapshot *snapshot, const struct config *config);
 void snapshot_close(struct snapshot *snapshot);

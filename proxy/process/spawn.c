@@ -56,8 +56,8 @@ static void reset_signals(void)
 static enum status place_descriptors(const struct spawn_order *order)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    const int sources[SPAWN_END] = {null,           null,       STDERR_FILENO,
-                                    order->channel, order->log, order->slots};
+    const int sources[SPAWN_END] = {null,       null,         STDERR_FILENO, order->channel,
+                                    order->log, order->slots, order->spent};
     int copies[SPAWN_END];
     for (int i = 0; i < SPAWN_END; i++) {
         copies[i] = sources[i] < 0 ? -1 : fcntl(sources[i], F_DUPFD_CLOEXEC, ABOVE_ALL);

@@ -22,7 +22,8 @@ enum {
     SPAWN_CHANNEL = 3,
     SPAWN_LOG = 4,
     SPAWN_SLOTS = 5, /* a worker's counters, a gossip process's peers; others have none */
-    SPAWN_END = 6,
+    SPAWN_SPENT = 6, /* the list of spent tickets; workers only */
+    SPAWN_END = 7,
 };
 
 struct spawn_order {
@@ -30,6 +31,7 @@ struct spawn_order {
     int channel;       /* the child's end; stays the caller's */
     int log;
     int slots; /* -1: none */
+    int spent; /* -1: none */
     const struct account *account;
     bool sends_files; /* it may send descriptors over the channel */
 };

@@ -1,33 +1,23 @@
 /* proxy/process/staples.c · SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/process/staples.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "config/bundle.h"
 #include "crypto/certificate.h"
 #include "crypto/error.h"
-#include "crypto/ocsp.h"
 #include "proxy/process/generation_number.h"
 #include "proxy/process/memory_file.h"
+#include "proxy/process/staple.h"
 
 enum {
     TICK_MS = 1000,
     FETCH_MS = 20000, /* a fetcher that takes longer is killed */
-    URL_BYTES_MAX = 2048,
-};
-
-/* One certificate that wants to be stapled. */
-struct staple {
-    size_t index; /* of the configuration */
-    struct certificate *certificate;
-    int response;   /* sealed, verified; -1: none yet */
-    time_t ends_at; /* of the response */
-    time_t ask_at;  /* when to ask (again) */
 };
 
 struct staples {
@@ -67,7 +57,7 @@ void staples_give(struct staples *staples, struct child *worker)
 {
     for (size_t i = 0; staples != NULL && i < staples->count; i++) {
         const struct staple *staple = &staples->at[i];
-        if (staple->response >= 0 && staple->ends_at > time(NULL)) {
+        if (staple->response >= 0 && staple->facts.usable_until > time(NULL)) {
             struct channel_message message = staple_message(staples, staple);
             (void)child_send(worker, &message);
         }
@@ -76,49 +66,62 @@ void staples_give(struct staples *staples, struct child *worker)
 
 /* ---- asking ---- */
 
+/* 0 is as good as any where the kernel has none. */
+static uint32_t chance(void)
+{
+    uint32_t number = 0;
+    (void)!getrandom(&number, sizeof(number), GRND_NONBLOCK);
+    return number;
+}
+
+/* Its clients are the ones that notice. */
+static void tell_unmet(const struct staples *staples, const struct staple *staple, time_t now)
+{
+    if (certificate_facts(staple->certificate)->must_staple &&
+        staple_state(staple, now) != STAPLE_GOOD) {
+        LOG_EVENT(log_of(staples), LOG_ERROR, "must_staple_unmet",
+                  log_text("certificate", name_of(staples, staple)),
+                  log_text("effect", "it demands a stapled response (RFC 7633), and clients that "
+                                     "heed it refuse it without"));
+    }
+}
+
 static void retry(struct staples *staples, struct staple *staple, const char *why)
 {
-    staple->ask_at = time(NULL) + OCSP_RETRY_SECONDS;
+    time_t now = time(NULL);
+    int64_t seconds = staple_schedule_note_failure(&staple->schedule, now, chance());
     LOG_EVENT(log_of(staples), LOG_WARN, "ocsp_failed",
               log_text("certificate", name_of(staples, staple)), log_text("reason", why),
-              log_number("retry_seconds", OCSP_RETRY_SECONDS));
+              log_number("retry_seconds", seconds));
+    tell_unmet(staples, staple, now);
 }
 
-/* Takes the descriptor of a verified response. */
-static void keep(struct staples *staples, struct staple *staple, int descriptor,
-                 const struct ocsp_facts *facts)
+static void tell_kept(const struct staples *staples, const struct staple *staple)
 {
-    if (staple->response >= 0) {
-        (void)close(staple->response);
-    }
-    staple->response = descriptor;
-    staple->ask_at = facts->refresh_at;
-    staple->ends_at = facts->usable_until;
-    LOG_EVENT(log_of(staples), facts->status == OCSP_GOOD ? LOG_INFO : LOG_ERROR, "ocsp_response",
+    bool is_good = staple->facts.status == OCSP_GOOD;
+    LOG_EVENT(log_of(staples), is_good ? LOG_INFO : LOG_ERROR, "ocsp_response",
               log_text("certificate", name_of(staples, staple)),
-              log_text("status", ocsp_status_name(facts->status)),
-              log_number("next_update", (int64_t)facts->next_update));
-    struct channel_message message = staple_message(staples, staple);
-    roster_tell_workers(staples->roster, &message);
+              log_text("status", ocsp_status_name(staple->facts.status)),
+              log_number("next_update", (int64_t)staple->facts.next_update),
+              log_text("effect", is_good ? "it is stapled"
+                                         : "nothing is stapled any more: get another certificate"));
 }
 
+/* Takes the descriptor. */
 static void on_answer(struct staples *staples, struct staple *staple, int descriptor)
 {
-    struct memory_file file;
-    struct ocsp_facts facts;
-    struct crypto_error error = {"the answer is too large or was not sealed"};
-    bool is_good = false;
-    if (memory_file_map(&file, descriptor, OCSP_RESPONSE_BYTES_MAX) == STATUS_OK) {
-        is_good = ocsp_response_verify(staple->certificate, (struct bytes){file.bytes, file.len},
-                                       time(NULL), &facts, &error);
-        memory_file_unmap(&file);
-    }
-    if (is_good) {
-        keep(staples, staple, descriptor, &facts);
+    struct crypto_error error = {{0}};
+    time_t now = time(NULL);
+    if (!staple_take(staple, descriptor, now, &error)) {
+        retry(staples, staple, error.text);
         return;
     }
-    (void)close(descriptor);
-    retry(staples, staple, error.text);
+    staple_schedule_note_answer(&staple->schedule, staple->facts.refresh_at,
+                                staple->facts.usable_until, now, chance());
+    tell_kept(staples, staple);
+    tell_unmet(staples, staple, now);
+    struct channel_message message = staple_message(staples, staple);
+    roster_tell_workers(staples->roster, &message);
 }
 
 static void on_message(void *self, struct child *child, const struct channel_message *message)
@@ -134,9 +137,11 @@ static void on_message(void *self, struct child *child, const struct channel_mes
     for (size_t i = 0; i < message->descriptor_count; i++) {
         (void)close(message->descriptors[i]);
     }
-    if (message->kind == CHANNEL_FAILED && staple != NULL) {
-        char why[200];
-        (void)snprintf(why, sizeof(why), "%.*s", SLICE_FORMAT(message->payload));
+    if (staple != NULL) {
+        char why[200] = "the fetcher says what it has no word for";
+        if (message->kind == CHANNEL_FAILED) {
+            (void)snprintf(why, sizeof(why), "%.*s", SLICE_FORMAT(message->payload));
+        }
         retry(staples, staple, why);
     }
 }
@@ -153,26 +158,15 @@ static void on_patience(void *self)
     child_kill(&staples->fetcher);
 }
 
-static int seal_request(const struct staple *staple, struct crypto_error *error)
-{
-    size_t len = 0;
-    uint8_t *request = ocsp_request(staple->certificate, &len, error);
-    if (request == NULL) {
-        return -1;
-    }
-    int descriptor = memory_file_new("sallyport-ocsp", request, len);
-    free(request);
-    return descriptor;
-}
-
 static void ask(struct staples *staples, struct staple *staple)
 {
     const struct roster_supplies *supplies = &staples->roster->supplies;
     const char *url = certificate_facts(staple->certificate)->ocsp_url;
     struct crypto_error error = {"the request cannot be made"};
-    int request = seal_request(staple, &error);
+    int request = staple_request(staple, &error);
     struct spawn_order order = {.log = supplies->log_descriptor,
                                 .slots = -1,
+                                .spent = -1,
                                 .account = &supplies->accounts->worker,
                                 .sends_files = true};
     if (request < 0 || child_start(&staples->fetcher, &order) != STATUS_OK) {
@@ -211,7 +205,7 @@ static void on_tick(void *self)
     time_t now = time(NULL);
     deadline_arm(&staples->tick, staples->roster->supplies.loop, TICK_MS, on_tick, staples);
     for (size_t i = 0; i < staples->count && child_is_down(&staples->fetcher); i++) {
-        if (staples->at[i].ask_at <= now) {
+        if (staple_schedule_is_due(&staples->at[i].schedule, now)) {
             ask(staples, &staples->at[i]);
             return;
         }
@@ -222,20 +216,7 @@ static void on_tick(void *self)
 
 static bool wants_staple(const struct config_certificate *own)
 {
-    return own->ocsp.path == NULL && own->ocsp.word != NULL && strcmp(own->ocsp.word, "auto") == 0;
-}
-
-/* Why a certificate cannot be asked for; NULL: it can. */
-static const char *why_not(const struct certificate *certificate)
-{
-    const char *url = certificate_facts(certificate)->ocsp_url;
-    if (url[0] == '\0') {
-        return "the certificate names no OCSP responder";
-    }
-    if (strlen(url) > URL_BYTES_MAX) {
-        return "the responder's URL is too long";
-    }
-    return certificate_issuer(certificate) == NULL ? "the chain does not hold the issuer" : NULL;
+    return own->ocsp.path == NULL && config_certificate_staples(own);
 }
 
 static void add(struct staples *staples, const struct bundle *bundle, size_t index)
@@ -246,7 +227,7 @@ static void add(struct staples *staples, const struct bundle *bundle, size_t ind
     struct certificate *certificate =
         entry == NULL ? NULL
                       : certificate_read((struct bytes){entry->bytes, entry->len}, NULL, &error);
-    const char *why = certificate == NULL ? error.text : why_not(certificate);
+    const char *why = certificate == NULL ? error.text : staple_why_not(certificate);
     if (why != NULL) {
         LOG_EVENT(log_of(staples), LOG_WARN, "ocsp_unavailable", log_text("certificate", own->name),
                   log_text("reason", why));
@@ -277,16 +258,10 @@ static size_t count_wanted(const struct config *config)
     return count;
 }
 
-/* The same certificate, perhaps at another index, needs no new answer. */
 static void keep_former(struct staple *staple, const struct staples *former)
 {
     for (size_t i = 0; former != NULL && i < former->count; i++) {
-        const struct staple *other = &former->at[i];
-        if (other->response >= 0 && X509_cmp(certificate_leaf(other->certificate),
-                                             certificate_leaf(staple->certificate)) == 0) {
-            staple->response = fcntl(other->response, F_DUPFD_CLOEXEC, 0);
-            staple->ends_at = other->ends_at;
-            staple->ask_at = staple->response < 0 ? 0 : other->ask_at;
+        if (staple_succeed(staple, &former->at[i])) {
             return;
         }
     }
@@ -342,6 +317,21 @@ void staples_start(struct staples *staples)
     }
 }
 
+struct staple_facts staples_facts(const struct staples *staples, size_t certificate, time_t now)
+{
+    for (size_t i = 0; staples != NULL && i < staples->count; i++) {
+        const struct staple *staple = &staples->at[i];
+        if (staple->index == certificate) {
+            return (struct staple_facts){
+                .state = staple_state(staple, now),
+                .failures = staple->schedule.failures,
+                .ends_at = staple->response < 0 ? 0 : staple->facts.usable_until,
+            };
+        }
+    }
+    return (struct staple_facts){.state = STAPLE_OFF};
+}
+
 void staples_close(struct staples *staples)
 {
     if (staples == NULL) {
@@ -352,10 +342,7 @@ void staples_close(struct staples *staples)
     child_kill(&staples->fetcher);
     child_end(&staples->fetcher);
     for (size_t i = 0; i < staples->count; i++) {
-        certificate_unref(staples->at[i].certificate);
-        if (staples->at[i].response >= 0) {
-            (void)close(staples->at[i].response);
-        }
+        staple_fini(&staples->at[i]);
     }
     free(staples);
 }

@@ -1,11 +1,14 @@
 /* proxy/process/staples.h
  *
- * The OCSP responses that workers staple: asked for at the start and again half way through their
- * life, for each certificate with `ocsp: auto` that names a responder, one at a time, by a
- * short-lived child without privilege. What comes back is verified here before any worker sees it.
+ * The OCSP responses that workers staple: asked for at the start and again when the schedule says
+ * (staple_schedule.h), for each certificate with `ocsp: auto` that names a responder, one at a
+ * time, by a short-lived child without privilege. What comes back is verified here before any
+ * worker sees it.
  *
  * Why it exists: a responder that is down, slow or lying must never delay a start, a handshake or
- * another certificate; the last good response is kept as long as it holds.
+ * another certificate; the last good response is kept as long as it holds. What takes its place is
+ * a later one only: "revoked" ends it at once (and is not stapled itself, identity.h), "unknown" is
+ * a failure.
  *
  * Owner: the master.
  *
@@ -14,6 +17,7 @@
 #pragma once
 
 #include "proxy/process/roster.h"
+#include "proxy/process/staple.h"
 
 struct staples;
 
@@ -32,6 +36,15 @@ void staples_close(struct staples *staples);
 
 /* A worker has become ready: it gets what there is. */
 void staples_give(struct staples *staples, struct child *worker);
+
+/* What is known of a certificate of the configuration. */
+struct staple_facts {
+    enum staple_state state;
+    unsigned failures; /* in a row */
+    time_t ends_at;    /* of the response; 0: none */
+};
+
+struct staple_facts staples_facts(const struct staples *staples, size_t certificate, time_t now);
 
 /* Whether `pid` is the fetcher's, which has ended; acts on it. */
 bool staples_on_exit(struct staples *staples, pid_t pid);

@@ -13,6 +13,7 @@ struct worker_keys {
     struct key_provider *provider;
     struct agreements *agreements; /* NULL: OpenSSL does without; so for its provider */
     struct agreement_provider *agreement_provider;
+    struct loop_post agreeing;
     struct tickets *tickets;
     struct watch watch;
     bool is_watching;
@@ -55,11 +56,27 @@ static void on_readable(void *self, unsigned events)
     key_client_on_readable(keys->client);
 }
 
+/* After the events of the turn, and before its end: what is woken goes on in the same turn, and its
+ * request to the keyholder leaves with the others'. */
+static void on_agreements_waiting(void *self)
+{
+    struct worker_keys *keys = self;
+    loop_post_flush(keys->loop, &keys->agreeing);
+}
+
+static void agree(void *self)
+{
+    struct worker_keys *keys = self;
+    agreements_flush(keys->agreements);
+}
+
 /* Nothing depends on it: what cannot be set up is told and done without. */
 static void set_up_agreements(struct worker_keys *keys)
 {
     struct crypto_error error = {{0}};
-    keys->agreements = agreements_new();
+    const struct agreements_events events = {.on_waiting = on_agreements_waiting, .self = keys};
+    keys->agreeing = (struct loop_post){.run = agree, .self = keys};
+    keys->agreements = agreements_new(&events);
     if (keys->agreements == NULL) {
         return;
     }
@@ -71,7 +88,7 @@ static void set_up_agreements(struct worker_keys *keys)
     }
 }
 
-struct worker_keys *worker_keys_new(struct loop *loop, struct log *log,
+struct worker_keys *worker_keys_new(struct loop *loop, struct log *log, struct spent_tickets *spent,
                                     void (*on_detached)(void *self), void *self,
                                     struct crypto_error *error)
 {
@@ -97,6 +114,7 @@ struct worker_keys *worker_keys_new(struct loop *loop, struct log *log,
         worker_keys_free(keys);
         return NULL;
     }
+    tickets_set_spent(keys->tickets, spent);
     set_up_agreements(keys);
     return keys;
 }
@@ -107,6 +125,9 @@ void worker_keys_free(struct worker_keys *keys)
         return;
     }
     stop_watching(keys);
+    if (keys->agreements != NULL) {
+        loop_unpost(&keys->agreeing);
+    }
     tickets_free(keys->tickets);
     agreement_provider_free(keys->agreement_provider);
     agreements_free(keys->agreements);
@@ -160,7 +181,7 @@ void worker_keys_flush(struct worker_keys *keys)
 {
     key_client_flush(keys->client); /* first: the keyholder works while we do */
     if (keys->agreements != NULL) {
-        agreements_flush(keys->agreements);
+        agreements_refill(keys->agreements);
     }
 }
 

@@ -2,7 +2,7 @@
  *
  * What the handshakes of a worker wait for, on its loop. Its side of the keyholder: the channel
  * watched, requests flushed, tickets kept up to date, and a new channel asked for when the old one
- * ends. And key agreements, which are computed here at the turn's end where there are batches.
+ * ends. And key agreements, which are computed here, together, where there are batches.
  *
  * Owner: the worker's main. It outlives the relay.
  *
@@ -21,9 +21,9 @@
 
 struct worker_keys;
 
-/* Starts without a channel. `on_detached` is called when the channel has ended. NULL with a
- * sentence. Loop and log are borrowed. */
-struct worker_keys *worker_keys_new(struct loop *loop, struct log *log,
+/* Starts without a channel. `spent` is what tickets_spend asks; NULL: nothing. `on_detached` is
+ * called when the channel has ended. NULL with a sentence. Loop and log are borrowed. */
+struct worker_keys *worker_keys_new(struct loop *loop, struct log *log, struct spent_tickets *spent,
                                     void (*on_detached)(void *self), void *self,
                                     struct crypto_error *error);
 /* NULL is fine. */

@@ -21,10 +21,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "crypto/spent_tickets.h"
 #include "proxy/base/clock.h"
 #include "proxy/net/timer.h"
 #include "proxy/process/channel.h"
 #include "proxy/process/child.h"
+#include "proxy/process/generation_number.h"
 #include "proxy/process/log_settings.h"
 #include "proxy/process/memory_file.h"
 #include "proxy/process/memory_trim.h"
@@ -37,9 +39,13 @@
 
 enum { STAPLE_BYTES_MAX = 64 * 1024, TICK_MS = 1000 };
 
-void worker_tell_failure(const char *sentence)
+void worker_tell_failure(uint32_t generation, const char *sentence)
 {
-    struct channel_message message = {.kind = CHANNEL_FAILED, .payload = slice_of(sentence)};
+    struct channel_message message = {
+        .kind = CHANNEL_FAILED,
+        .number = generation_failure(generation, GENERATION_NO_CERTIFICATE),
+        .payload = slice_of(sentence),
+    };
     if (message.payload.len > 1024) {
         message.payload.len = 1024;
     }
@@ -49,7 +55,7 @@ void worker_tell_failure(const char *sentence)
 /* Says why and ends: the master decides what follows. */
 void worker_fail(struct worker *worker, const char *sentence)
 {
-    worker_tell_failure(sentence);
+    worker_tell_failure(0, sentence);
     loop_stop(worker->loop);
 }
 
@@ -137,13 +143,13 @@ static void on_drained(void *self)
     loop_stop(worker->loop);
 }
 
-static void drain(struct worker *worker)
+static void drain(struct worker *worker, const struct channel_message *message)
 {
     if (worker->relay == NULL) {
         on_drained(worker);
         return;
     }
-    relay_drain(worker->relay, on_drained, worker);
+    (message->number == 1 ? relay_wind_down : relay_drain)(worker->relay, on_drained, worker);
     worker_generation_close_listeners(worker->present);
 }
 
@@ -193,7 +199,7 @@ static void act(struct worker *worker, const struct channel_message *message)
         start(worker);
         break;
     case CHANNEL_DRAIN:
-        drain(worker);
+        drain(worker, message);
         break;
     case CHANNEL_STAPLE:
         take_staple(worker, message);
@@ -250,9 +256,11 @@ static bool open_worker(struct worker *worker, size_t index)
     role_harden(worker->role);
     worker->counters = slots_attach(SPAWN_SLOTS, index - 1);
     (void)close(SPAWN_SLOTS);
+    worker->spent = spent_tickets_attach(SPAWN_SPENT);
+    (void)close(SPAWN_SPENT);
     worker->loop = loop_new();
-    if (worker->counters == NULL || worker->loop == NULL) {
-        worker_tell_failure("the worker has no memory to start in");
+    if (worker->counters == NULL || worker->spent == NULL || worker->loop == NULL) {
+        worker_tell_failure(0, "the worker has no memory to start in");
         return false;
     }
     loop_at_turn_end(worker->loop, on_turn_end, worker);
@@ -270,6 +278,7 @@ static void close_worker(struct worker *worker)
     loop_free(worker->loop);
     log_free(worker->access_log);
     log_free(worker->log);
+    spent_tickets_detach(worker->spent);
     worker_generation_free(worker->next);
     worker_generation_free(worker->present);
     for (struct list_link *link = list_first(&worker->former); link != NULL;

@@ -42,7 +42,8 @@ static bool open_generation(struct worker *worker, struct worker_generation *gen
         return true;
     }
     struct crypto_error error = {{0}};
-    worker->keys = worker_keys_new(worker->loop, worker->log, worker_ask_for_keys, worker, &error);
+    worker->keys = worker_keys_new(worker->loop, worker->log, worker->spent, worker_ask_for_keys,
+                                   worker, &error);
     (void)snprintf(sentence, HANDED_CONFIG_SENTENCE_BYTES, "%s", error.text);
     return worker->keys != NULL;
 }
@@ -72,7 +73,7 @@ void worker_take_bundle(struct worker *worker, const struct channel_message *mes
         worker_fail(worker, sentence);
         return;
     }
-    worker_tell_failure(sentence);
+    worker_tell_failure(message->number, sentence);
 }
 
 /* False: not taken. */
@@ -143,7 +144,8 @@ void worker_prepare(struct worker *worker, const struct channel_message *message
         return; /* it was told why when its bundle came */
     }
     if (!is_covered(worker)) {
-        worker_tell_failure("it needs more than the sandbox of the running workers allows "
+        worker_tell_failure(message->number,
+                            "it needs more than the sandbox of the running workers allows "
                             "(`sandbox: exact`): another port of a server, a first name or unix "
                             "socket; expected a restart");
         forget_next(worker);
@@ -152,7 +154,8 @@ void worker_prepare(struct worker *worker, const struct channel_message *message
     const struct relay_start relay_start = worker_relay_start(worker, worker->next);
     struct relay_error error = {{0}};
     if (relay_prepare(worker->relay, &relay_start, &error) != STATUS_OK) {
-        worker_tell_failure(error.text[0] == '\0' ? "the relay cannot be opened" : error.text);
+        worker_tell_failure(message->number,
+                            error.text[0] == '\0' ? "the relay cannot be opened" : error.text);
         forget_next(worker);
         return;
     }

@@ -29,7 +29,8 @@ struct worker {
     struct list former;             /* of struct worker_generation */
     struct log *log;
     struct log *access_log;
-    struct worker_keys *keys; /* NULL: the configuration has no certificate */
+    struct spent_tickets *spent; /* for the life of the process */
+    struct worker_keys *keys;    /* NULL: the configuration has no certificate */
     struct relay *relay;
     struct sandbox_plan plan; /* what it is shut in with */
     uint32_t keys_taken;      /* channels to the keyholder, so far */
@@ -39,7 +40,8 @@ struct worker {
 
 /* ---- worker_process.c ---- */
 
-void worker_tell_failure(const char *sentence);
+/* `generation` could not be prepared; 0: something else. */
+void worker_tell_failure(uint32_t generation, const char *sentence);
 
 /* Says why and ends: the master decides what follows. */
 void worker_fail(struct worker *worker, const char *sentence);

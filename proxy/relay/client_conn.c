@@ -113,6 +113,13 @@ void client_conn_drain(struct client_conn *conn)
     }
 }
 
+void client_conn_wind_down(struct client_conn *conn)
+{
+    if (conn->codec != NULL) {
+        conn->codec->calls->wind_down(conn->codec);
+    }
+}
+
 void client_conn_close(struct client_conn *conn, enum fault_code fault)
 {
     if (conn->codec != NULL) {
@@ -162,6 +169,8 @@ static void start_codec(struct client_conn *conn, server_codec_open *open)
     }
     if (conn->entry->is_draining) {
         conn->codec->calls->drain(conn->codec);
+    } else if (conn->entry->is_winding_down) {
+        conn->codec->calls->wind_down(conn->codec);
     }
 }
 

@@ -69,4 +69,7 @@ void client_conn_dissolve(struct client_conn *conn);
 void client_conn_follow(struct client_conn *conn);
 
 void client_conn_drain(struct client_conn *conn);
+
+/* The same, but for one exchange more, if the client begins it. */
+void client_conn_wind_down(struct client_conn *conn);
 void client_conn_close(struct client_conn *conn, enum fault_code fault);

@@ -61,6 +61,11 @@ static inline uint64_t counter_get(const struct counters *counters, enum counter
     return __atomic_load_n(&counters->at[counter], __ATOMIC_RELAXED);
 }
 
+static inline uint64_t counter_faults(const struct counters *counters, enum fault_code fault)
+{
+    return __atomic_load_n(&counters->faults[fault], __ATOMIC_RELAXED);
+}
+
 /* The metric name and its help text. */
 const char *counter_name(enum counter counter);
 const char *counter_help(enum counter counter);

@@ -76,15 +76,16 @@ enum status entry_init(struct entry *entry, struct relay_shared *shared,
 
 enum status entry_lend(struct entry *entry, const int *descriptors, size_t count)
 {
-    entry->listeners = calloc(count + 1, sizeof(*entry->listeners));
-    if (entry->listeners == NULL) {
+    size_t all = entry->listener_count + count;
+    struct listener *listeners = reallocarray(entry->listeners, all + 1, sizeof(*listeners));
+    if (listeners == NULL) {
         return STATUS_NOMEM;
     }
+    entry->listeners = listeners; /* they are paused: nobody has their address yet */
     for (size_t i = 0; i < count; i++) {
-        listener_init(&entry->listeners[i], entry->shared->loop, descriptors[i], &listener_events,
-                      entry);
+        listener_init(&listeners[entry->listener_count++], entry->shared->loop, descriptors[i],
+                      &listener_events, entry);
     }
-    entry->listener_count = count;
     return STATUS_OK;
 }
 
@@ -255,6 +256,18 @@ void entry_drain(struct entry *entry)
     entry->is_draining = true;
     entry_stop(entry);
     each_link(&entry->conns, drain_conn);
+}
+
+static void wind_down_conn(struct list_link *link)
+{
+    client_conn_wind_down(LIST_OBJECT(link, struct client_conn, link));
+}
+
+void entry_wind_down(struct entry *entry)
+{
+    entry->is_winding_down = true;
+    entry_stop(entry);
+    each_link(&entry->conns, wind_down_conn);
 }
 
 void entry_close_conns(struct entry *entry, enum fault_code fault)

@@ -35,13 +35,14 @@ struct entry {
     struct list tunnels;     /* of struct relay_tunnel */
     struct entry *successor; /* in the present generation; NULL: this is it, or there is none */
     bool is_draining;        /* conns end with their exchange */
+    bool is_winding_down;    /* those that are idle may have one more */
 };
 
 /* STATUS_NOMEM: nothing stays. */
 MUST_CHECK enum status entry_init(struct entry *entry, struct relay_shared *shared,
                                   const struct config_listener *config, struct tls_server *tls);
 
-/* Will accept on these sockets, which are lent. STATUS_NOMEM. */
+/* Will accept on these sockets too, which are lent. STATUS_NOMEM. */
 MUST_CHECK enum status entry_lend(struct entry *entry, const int *descriptors, size_t count);
 
 /* Starts accepting; where that fails it is tried again by itself each second. False: it has
@@ -72,6 +73,9 @@ void entry_close_left(struct entry *entry);
 
 /* Accepts no more and lets each conn end with its current exchange. */
 void entry_drain(struct entry *entry);
+
+/* The same, but idle conns stay for one exchange more. */
+void entry_wind_down(struct entry *entry);
 
 /* Closes whatever is open; exchanges end with `fault`. */
 void entry_close_conns(struct entry *entry, enum fault_code fault);

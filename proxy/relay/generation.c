@@ -98,6 +98,29 @@ static enum status open_backends(struct generation *generation)
     return STATUS_OK;
 }
 
+static size_t count_addresses(const struct config *config)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < config->listener_count; i++) {
+        count += config->listeners[i].address_count;
+    }
+    return count;
+}
+
+/* Its addresses begin at `first` of all; what comes after all of them is for them again. */
+static enum status lend(struct entry *entry, const struct relay_start *start, size_t first)
+{
+    size_t all = count_addresses(start->config);
+    size_t own = entry->config->address_count;
+    for (; first + own <= start->descriptor_count; first += all) {
+        enum status status = entry_lend(entry, start->descriptors + first, own);
+        if (status != STATUS_OK) {
+            return status;
+        }
+    }
+    return STATUS_OK;
+}
+
 static enum status open_entries(struct generation *generation, const struct relay_start *start)
 {
     const struct config *config = start->config;
@@ -118,7 +141,7 @@ static enum status open_entries(struct generation *generation, const struct rela
             return status;
         }
         generation->entry_count++;
-        status = entry_lend(entry, start->descriptors + descriptor, listener->address_count);
+        status = lend(entry, start, descriptor);
         if (status != STATUS_OK) {
             return status;
         }
@@ -183,6 +206,13 @@ void generation_resume(struct generation *generation)
 {
     for (size_t i = 0; i < generation->entry_count; i++) {
         entry_resume(&generation->entries[i]);
+    }
+}
+
+void generation_wind_down(struct generation *generation)
+{
+    for (size_t i = 0; i < generation->entry_count; i++) {
+        entry_wind_down(&generation->entries[i]);
     }
 }
 

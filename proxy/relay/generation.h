@@ -61,6 +61,7 @@ void generation_retire(struct generation *generation);
 void generation_pause(struct generation *generation);
 void generation_resume(struct generation *generation);
 void generation_drain(struct generation *generation);
+void generation_wind_down(struct generation *generation);
 void generation_close_conns(struct generation *generation, enum fault_code fault);
 
 /* For the end of all: every generation's conns are closed first, then all backends, then what waits

@@ -19,6 +19,7 @@ enum {
     DESCRIPTORS_RESERVED = 64, /* for logs, channels, DNS, and what libraries open */
     CONNS_LEAST = 16,
     SETTLE_MS = 100,
+    WIND_DOWN_MS = 5000, /* of the drain's time half at most */
 };
 
 struct relay {
@@ -35,6 +36,7 @@ struct relay {
     bool is_paused;
     bool is_draining;
     struct deadline drain;
+    struct deadline wind_down; /* then idle conns are closed */
     struct loop_post post_settle;
     struct deadline settle; /* looks again whether the last responses have left */
     bool is_overdue;        /* the drain's time is over */
@@ -234,15 +236,39 @@ static void on_drain_deadline(void *self)
     settle_drain(relay);
 }
 
-void relay_drain(struct relay *relay, void (*on_drained)(void *self), void *self)
+static void begin_drain(struct relay *relay, void (*run)(struct generation *generation),
+                        void (*on_drained)(void *self), void *self)
 {
     relay_rollback(relay);
     relay->is_draining = true;
     relay->on_drained = on_drained;
     relay->on_drained_self = self;
-    each_generation(relay, generation_drain);
+    deadline_disarm(&relay->wind_down);
+    each_generation(relay, run);
     deadline_arm(&relay->drain, relay->loop, relay->present->shared.config->timeouts.drain_ms,
                  on_drain_deadline, relay);
+}
+
+void relay_drain(struct relay *relay, void (*on_drained)(void *self), void *self)
+{
+    begin_drain(relay, generation_drain, on_drained, self);
+    settle_drain(relay);
+}
+
+static void on_wound_down(void *self)
+{
+    struct relay *relay = self;
+    each_generation(relay, generation_drain);
+    settle_drain(relay);
+}
+
+void relay_wind_down(struct relay *relay, void (*on_drained)(void *self), void *self)
+{
+    uint64_t half_ms = relay->present->shared.config->timeouts.drain_ms / 2;
+    begin_drain(relay, generation_wind_down, on_drained, self);
+    bool is_short = half_ms > 0 && half_ms < WIND_DOWN_MS;
+    deadline_arm(&relay->wind_down, relay->loop, is_short ? half_ms : WIND_DOWN_MS, on_wound_down,
+                 relay);
     settle_drain(relay);
 }
 
@@ -262,6 +288,7 @@ void relay_free(struct relay *relay)
     relay_rollback(relay);
     relay->on_drained = NULL;
     deadline_disarm(&relay->drain);
+    deadline_disarm(&relay->wind_down);
     deadline_disarm(&relay->settle);
     relay->is_draining = true;
     each_generation(relay, forget_users);

@@ -37,8 +37,8 @@ struct relay_start {
     struct log *log;           /* events */
     struct log *access_log;    /* one line an exchange; NULL: off */
     struct counters *counters; /* this worker's own slots in shared memory */
-    const int
-        *descriptors; /* listening sockets, all addresses of the first listener, then of the next */
+    const int *descriptors; /* listening sockets, all addresses of the first listener, then of the
+                               next; then the same again, for as long as there are more */
     size_t descriptor_count;
     /* The generation is gone, its config not needed any more. Called from the loop, or from
      * relay_free. NULL: nobody wants to know. */
@@ -71,6 +71,10 @@ void relay_rollback(struct relay *relay);
 /* Stops accepting, lets running exchanges end, closes idle conns at once and everything else when
  * the configuration's drain time is over; then calls on_drained once, from the loop. */
 void relay_drain(struct relay *relay, void (*on_drained)(void *self), void *self);
+
+/* The same when others accept in our place: idle conns have some seconds for one more request, so
+ * that none is lost that is on its way already. */
+void relay_wind_down(struct relay *relay, void (*on_drained)(void *self), void *self);
 
 /* Closes whatever is open. */
 void relay_free(struct relay *relay);

@@ -157,6 +157,7 @@ static enum status open_server(struct relay_tls *tls, size_t index, struct relay
         .name = listener->name,
         .policy = policy_of(tls->config),
         .tickets = config->session_tickets ? tls->start->tickets : NULL,
+        .single_use_tickets = tls->config->tickets.single_use,
         .session_seconds = tls->config->timeouts.session_ms / 1000,
         .alpn = (const char *const *)config->alpn,
         .alpn_count = config->alpn_count,

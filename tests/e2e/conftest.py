@@ -460,7 +460,8 @@ def binary():
 @pytest.fixture
 def sallyport(binary, start, authority, tmp_path):
     """sallyport(yaml, name=value, ...) → a running Sallyport. Options: _args (after the verb),
-    _env, _wait=False to get it before it listens, _before (words of a command that runs it)."""
+    _env, _wait=False to get it before it listens, _before (words of a command that runs it),
+    _binary (a copy of the program)."""
     return sallyport_starter(binary, start, authority, tmp_path)
 
 
@@ -474,7 +475,7 @@ def standing(request, binary, authority, tmp_path_factory):
 
 
 def sallyport_starter(binary, start, authority, folder):
-    def run(text, _args=(), _env=None, _wait=True, _before=(), **values):
+    def run(text, _args=(), _env=None, _wait=True, _before=(), _binary=binary, **values):
         chain, key = authority.local
         values = {"chain": chain, "key": key, "ca": authority.path, "folder": folder, **values}
         number = len(list(folder.glob("sallyport-*.yaml")))
@@ -482,7 +483,7 @@ def sallyport_starter(binary, start, authority, folder):
         text, ports = fill(text, folder, values, socket_name)
         path = folder / f"sallyport-{number}.yaml"
         path.write_text(text)
-        process = start("sallyport", [*_before, binary, "run", "-c", path, *_args], env=_env)
+        process = start("sallyport", [*_before, _binary, "run", "-c", path, *_args], env=_env)
         proxy = Sallyport(process, path, ports, authority)
         if _wait:
             process.wait_for(lambda: set(ports.values()) <= listening_ports(),

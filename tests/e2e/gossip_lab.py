@@ -467,6 +467,7 @@ class Sidecar:
                    "mode": "transparent", **self.settings}
         if section["mode"] == "transparent":
             section = {"rules": "manage", "own_port": OWN_PORT, **section}
+        section = {name: value for name, value in section.items() if value is not None}
         config = {"gossip": [section],
                   "admin": {"address": f"unix:{self.folder}/admin.sock"},
                   "log": {"access": "json", "level": "debug", "destination": "stderr"},

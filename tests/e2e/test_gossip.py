@@ -378,10 +378,11 @@ def test_while_the_instance_is_dead_nothing_passes_in_either_direction(lab):
     assert wire.stop().marks_found("secret of the node") == []
 
 
-def test_an_instance_may_leave_its_rules_so_that_the_node_stays_silent(lab):
+def test_an_instance_leaves_its_rules_so_that_the_node_stays_silent(lab):
+    """Without a word about rules, that is."""
     host, outer = lab.host(), lab.host()
     before = [host.run(*words).stdout for words in STATE_OF_RULES]
-    sidecar = lab.sidecar(host, [make_key()], rules="keep")
+    sidecar = lab.sidecar(host, [make_key()], rules=None)
     sidecar.stop()
     assert sidecar.events("rules_removed") == []
     with Ears(host) as node, Ears(outer) as peer:

@@ -177,3 +177,25 @@ def test_a_hang_up_reads_the_keyring_again(lab):
     assert len(sidecar.keys()) == 2
     assert len(children_of(sidecar.sallyport.pid)) == 1
     sidecar.stop()
+
+
+def test_an_upgrade_lets_the_next_process_carry_on(lab):
+    """Its ports are the former one's, so that ends first; the rules stay, and are removed at the end."""
+    key = make_key()
+    plain, native = lab.host(), lab.host()
+    sidecar = lab.sidecar(plain, [key])
+    one = lab.serf(plain, "one")
+    other = lab.serf(native, "other", key=key, join=one)
+    wait_members([one, other])
+    before = sidecar.child()
+    sidecar.sallyport.process.signal(signal.SIGUSR2)
+    sidecar.wait_event("upgraded")
+    wait_until(lambda: not pathlib.Path(f"/proc/{before}").exists(), "the former process to end")
+    assert sidecar.child() not in (before, None)
+    assert "cluster" in plain.run("nft", "list", "tables").stdout
+    assert not sidecar.events("rules_removed")
+    third = lab.serf(lab.host(), "third", key=key, join=other)
+    wait_members([one, other, third])
+    sidecar.stop()
+    assert sidecar.events("rules_removed")
+    assert "cluster" not in plain.run("nft", "list", "tables").stdout

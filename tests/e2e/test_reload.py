@@ -16,6 +16,7 @@ import ssl
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import PATIENCE, Conn, fill, free_port, server_settings, wait_until
@@ -320,6 +321,33 @@ def test_a_worker_that_dies_while_it_prepares_fails_the_reload(reloading, backen
         assert conn.send(GET).response().body == b"app"
 
 
+def test_what_a_slow_worker_says_of_an_attempt_that_failed_is_about_nothing(reloading, backend):
+    """Its answer to the first one comes while the second one is under way, which it must refuse."""
+    text = CONFIG.replace("workers: 2", "workers: 1\nsandbox: exact")
+    running = reloading(text, app=backend(saying("app")).port)
+    worker, keyholder = (children(running.proxy.pid)[role] for role in ("worker 1", "keyholder"))
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor() as asking:
+            first = asking.submit(running.reload)
+            time.sleep(0.5)  # it is at the worker by now; a slower one would only show less
+            os.kill(keyholder, signal.SIGKILL)
+            assert "keyholder ended" in first.result(PATIENCE).stderr
+            wait_until(lambda: any(p["role"] == "keyholder" and p["restarts"] == 1 and p["ready"]
+                                   for p in running.status()["processes"]), "a new keyholder")
+            running.write(text, app=free_port())  # more than the sandbox allows
+            second = asking.submit(running.reload)
+            time.sleep(0.5)  # likewise
+            os.kill(worker, signal.SIGCONT)
+            assert "sandbox: exact" in second.result(PATIENCE).stderr
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    assert running.status()["generation"] == 1
+    running.write(text)
+    assert running.reload().returncode == 0
+    assert running.status()["generation"] > 3  # no number is used twice
+
+
 # ---- children that are started again ----------------------------------------------------------
 
 
@@ -464,6 +492,62 @@ def test_a_certificate_behind_links_is_followed(reloading, backend, authority, t
     for name in ("chain.pem", "key.pem"):
         (live / "beside").symlink_to(f"../2/{name}")
         (live / "beside").rename(live / name)
+    running.proxy.wait_event("reloaded", cause="files")
+    assert running.serial() != before
+
+
+@pytest.mark.parametrize("layout", ["mounted", "linked_folder", "moved_folder"])
+def test_a_link_in_the_middle_of_the_way_is_followed(reloading, backend, authority, tmp_path,
+                                                     layout):
+    """Kubernetes' ..data, a linked folder, and a folder that is put in another one's place."""
+    for number in ("1", "2"):
+        (tmp_path / number / "deep").mkdir(parents=True)
+        chain, key = authority.issue("localhost")
+        shutil.copy(chain, tmp_path / number / "deep" / "chain.pem")
+        shutil.copy(key, tmp_path / number / "deep" / "key.pem")
+    way = tmp_path / "mount" / "..data"
+    way.parent.mkdir()
+    folder = way / "deep"
+    if layout == "mounted":
+        folder = tmp_path / "mount"
+        for name in ("chain.pem", "key.pem"):
+            (folder / name).symlink_to(f"..data/deep/{name}")
+    if layout == "moved_folder":
+        (tmp_path / "1").rename(way)
+    else:
+        way.symlink_to("../1")
+    running = reloading(app=backend(saying("app")).port, chain=folder / "chain.pem",
+                        key=folder / "key.pem")
+    before = running.serial()
+    if layout == "moved_folder":
+        way.rename(tmp_path / "1")
+        (tmp_path / "2").rename(way)
+    else:
+        (way.parent / "beside").symlink_to("../2")
+        (way.parent / "beside").rename(way)
+    running.proxy.wait_event("reloaded", cause="files")
+    assert running.serial() != before
+
+
+def test_where_a_swapped_link_leads_is_watched_even_if_it_leads_to_nonsense_first(
+        reloading, backend, authority, tmp_path):
+    for number in ("1", "2"):
+        (tmp_path / number).mkdir()
+    chain, key = authority.issue("localhost")
+    shutil.copy(chain, tmp_path / "1" / "chain.pem")
+    shutil.copy(key, tmp_path / "1" / "key.pem")
+    live = tmp_path / "live"
+    live.symlink_to("1")
+    running = reloading(app=backend(saying("app")).port, chain=live / "chain.pem",
+                        key=live / "key.pem")
+    before = running.serial()
+    (tmp_path / "2" / "chain.pem").write_text("not yet")
+    (tmp_path / "beside").symlink_to("2")
+    (tmp_path / "beside").rename(live)
+    running.proxy.wait_event("reload_failed")
+    chain, key = authority.issue("localhost")
+    put(tmp_path / "2" / "chain.pem", chain)
+    put(tmp_path / "2" / "key.pem", key)
     running.proxy.wait_event("reloaded", cause="files")
     assert running.serial() != before
 

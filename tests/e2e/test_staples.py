@@ -6,6 +6,7 @@ SPDX-License-Identifier: Apache-2.0
 import contextlib
 import datetime
 import http.server
+import json
 import subprocess
 import threading
 import time
@@ -33,6 +34,7 @@ class Responder:
     def __init__(self, authority):
         self.authority = authority
         self.asked = 0
+        self.type = "application/ocsp-response"
         self.act = None  # a function of the HTTP handler, in the place of an answer
         self.answer = lambda body: self.response(ocsp.OCSPCertStatus.GOOD)
         outer = self
@@ -47,6 +49,8 @@ class Responder:
                     return
                 answer = outer.answer(body)
                 self.send_response(200)
+                if outer.type is not None:
+                    self.send_header("Content-Type", outer.type)
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
                 with contextlib.suppress(BrokenPipeError):  # who has enough hangs up
@@ -56,13 +60,14 @@ class Responder:
                 pass
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}/"
 
-    def issue(self, folder):
+    def issue(self, folder, must_staple=False):
         """(chain, key) of a certificate for localhost that names this responder."""
+        features = [x509.TLSFeatureType.status_request] if must_staple else []
         key = rsa.generate_private_key(65537, 2048)
-        self.leaf = (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]))
             .issuer_name(self.authority.name).public_key(key.public_key())
@@ -72,8 +77,10 @@ class Responder:
             .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
             .add_extension(x509.AuthorityInformationAccess([x509.AccessDescription(
                 AuthorityInformationAccessOID.OCSP,
-                x509.UniformResourceIdentifier(self.url))]), False)
-            .sign(self.authority.key, hashes.SHA256()))
+                x509.UniformResourceIdentifier(self.url))]), False))
+        if features:
+            builder = builder.add_extension(x509.TLSFeature(features), False)
+        self.leaf = builder.sign(self.authority.key, hashes.SHA256())
         chain_path, key_path = folder / "stapled.pem", folder / "stapled.key"
         pem = serialization.Encoding.PEM
         chain_path.write_bytes(
@@ -83,13 +90,13 @@ class Responder:
         return chain_path, key_path
 
     def response(self, status, key=None, age=datetime.timedelta(hours=1),
-                 life=datetime.timedelta(days=1)):
+                 life=datetime.timedelta(days=1), hashed=None):
         """Made `age` ago, and good for `life` from now."""
         revoked = status == ocsp.OCSPCertStatus.REVOKED
         return (
             ocsp.OCSPResponseBuilder()
             .add_response(
-                self.leaf, self.authority.certificate, hashes.SHA1(), status,
+                self.leaf, self.authority.certificate, hashed or hashes.SHA1(), status,
                 now() - age, now() + life,
                 now() - datetime.timedelta(days=1) if revoked else None,
                 None)
@@ -108,9 +115,9 @@ def responder(authority):
 
 @pytest.fixture
 def stapling(sallyport, backend, responder, tmp_path):
-    def run():
-        chain, key = responder.issue(tmp_path)
-        proxy = sallyport(STAPLED, chain=chain, key=key, app=backend(HELLO).port)
+    def run(text=STAPLED, **keywords):
+        chain, key = responder.issue(tmp_path, **keywords)
+        proxy = sallyport(text, chain=chain, key=key, app=backend(HELLO).port)
         proxy.wait_event("ready")
         return proxy
     return run
@@ -157,6 +164,13 @@ def test_a_worker_started_later_staples_too(stapling):
     pytest.param(lambda r: b"nonsense", id="nonsense"),
     pytest.param(lambda r: b"x" * 200_000, id="too large"),
     pytest.param(lambda r: b"", id="empty"),
+    pytest.param(lambda r: r.response(ocsp.OCSPCertStatus.UNKNOWN), id="unknown"),
+    pytest.param(lambda r: r.response(ocsp.OCSPCertStatus.REVOKED, hashed=hashes.SHA384()),
+                 id="id of another digest"),
+    pytest.param(lambda r: r.response(ocsp.OCSPCertStatus.GOOD,
+                                      age=-datetime.timedelta(hours=1)), id="from the future"),
+    pytest.param(lambda r: r.response(ocsp.OCSPCertStatus.GOOD, age=datetime.timedelta(hours=9),
+                                      life=-datetime.timedelta(hours=1)), id="run out"),
     pytest.param(lambda r: r.response(ocsp.OCSPCertStatus.GOOD,
                                       rsa.generate_private_key(65537, 2048)), id="forged"),
 ])
@@ -184,6 +198,100 @@ def test_a_responder_that_never_answers_does_not_hold_up_the_start(stapling, res
     assert ask(proxy) == 200
     assert proxy.stop() == 0
     held.set()
+
+
+def status_of(proxy, run_sallyport):
+    done = run_sallyport("posture", "--json", "-c", proxy.config_path)
+    return json.loads(done.stdout)
+
+
+def soon_past_its_middle(responder, status):
+    """A response that is asked for again after some seconds."""
+    return responder.response(status, age=datetime.timedelta(seconds=40),
+                              life=datetime.timedelta(seconds=44))
+
+
+def test_revoked_ends_a_good_staple_at_once(stapling, responder, run_sallyport):
+    responder.answer = lambda body: soon_past_its_middle(responder, ocsp.OCSPCertStatus.GOOD)
+    proxy = stapling()
+    proxy.wait_event("ocsp_response", status="good")
+    assert "OCSP Response Status: successful" in staple_of(proxy)
+    assert status_of(proxy, run_sallyport)["violations"] == 0
+    responder.answer = lambda body: responder.response(
+        ocsp.OCSPCertStatus.REVOKED, age=datetime.timedelta(0))
+    assert proxy.wait_event("ocsp_response", status="revoked")[0]["level"] == "error"
+    for _ in range(4):  # both workers
+        assert "OCSP response: no response sent" in staple_of(proxy)
+    posture = status_of(proxy, run_sallyport)
+    assert posture["violations"] >= 1
+    assert any("is revoked" in hop["reason"] for hop in posture["hops"])
+    assert ask(proxy) == 200
+    # Over a reload, too, whatever older answer comes then.
+    responder.answer = lambda body: responder.response(ocsp.OCSPCertStatus.GOOD)
+    assert run_sallyport("reload", "-c", proxy.config_path).returncode == 0
+    assert "OCSP response: no response sent" in staple_of(proxy)
+    assert status_of(proxy, run_sallyport)["violations"] >= 1
+
+
+def test_an_older_answer_takes_nobodys_place(stapling, responder):
+    responder.answer = lambda body: soon_past_its_middle(responder, ocsp.OCSPCertStatus.GOOD)
+    proxy = stapling()
+    proxy.wait_event("ocsp_response", status="good")
+    responder.answer = lambda body: responder.response(ocsp.OCSPCertStatus.REVOKED)
+    event = proxy.wait_event("ocsp_failed")[0]
+    assert "older" in event["reason"]
+    assert "OCSP Response Status: successful" in staple_of(proxy)
+
+
+@pytest.mark.parametrize("kind", [None, "text/html", "application/ocsp-responses"])
+def test_an_answer_of_another_type_is_refused(stapling, responder, kind):
+    responder.type = kind
+    proxy = stapling()
+    assert "application/ocsp-response" in proxy.wait_event("ocsp_failed")[0]["reason"]
+    assert "OCSP response: no response sent" in staple_of(proxy)
+
+
+def test_a_type_may_have_parameters(stapling, responder):
+    responder.type = "Application/OCSP-Response; charset=binary"
+    stapling().wait_event("ocsp_response", status="good")
+
+
+def test_a_response_past_its_middle_is_not_asked_for_without_end(stapling, responder):
+    responder.answer = lambda body: responder.response(
+        ocsp.OCSPCertStatus.GOOD, age=datetime.timedelta(days=3), life=datetime.timedelta(days=1))
+    proxy = stapling()
+    proxy.wait_event("ocsp_response", status="good")
+    wait_until(lambda: "fetcher" not in children(proxy.pid), "the fetcher to end")
+    time.sleep(2.5)  # two ticks of the master: in which it must not ask
+    assert responder.asked == 1
+
+
+def test_a_reload_does_not_ask_a_responder_that_failed(stapling, responder, run_sallyport):
+    responder.answer = lambda body: b"nonsense"
+    proxy = stapling()
+    proxy.wait_event("ocsp_failed")
+    assert run_sallyport("reload", "-c", proxy.config_path).returncode == 0
+    time.sleep(2.5)  # as above
+    assert responder.asked == 1
+
+
+@pytest.mark.parametrize("way", ["off", "failing", "good"])
+def test_a_certificate_that_must_be_stapled_and_is_not_is_told_of(
+        stapling, responder, run_sallyport, way):
+    responder.answer = lambda body: (responder.response(ocsp.OCSPCertStatus.GOOD)
+                                     if way == "good" else b"nonsense")
+    proxy = stapling(CONFIG if way == "off" else STAPLED, must_staple=True)
+    if way == "good":
+        proxy.wait_event("ocsp_response", status="good")
+        assert not proxy.events("must_staple_unmet")
+    else:
+        assert proxy.wait_event("must_staple_unmet")[0]["level"] == "error"
+    told_before = len(proxy.events("must_staple_unmet"))
+    assert run_sallyport("reload", "-c", proxy.config_path).returncode == 0
+    assert len(proxy.events("must_staple_unmet")) == told_before + (way == "off")
+    told = any("demands a stapled OCSP response" in hop["reason"]
+               for hop in status_of(proxy, run_sallyport)["hops"])
+    assert told is (way != "good")
 
 
 SHAKES = 20

@@ -4,11 +4,17 @@ none they do not, and the secret stays in the keyholders.
 SPDX-License-Identifier: Apache-2.0
 """
 
+import concurrent.futures
 import os
 import secrets
+import signal
+import socket
 import ssl
+import subprocess
+import threading
 
 import pytest
+from conftest import PATIENCE, wait_until
 from memory_search import found_in
 from test_process import HELLO, REQUEST, children
 
@@ -141,6 +147,146 @@ def test_the_secret_is_in_the_keyholder_and_nowhere_else(node):
     signs = {"secret": secret.strip().encode(), "half": secret[32:64].encode()}
     for role, pid in {**children(proxy.pid), "master": proxy.pid}.items():
         assert bool(found_in(pid, signs)) is (role == "keyholder"), role
+
+
+CLOSING = REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+SINGLE = "tickets: {single_use: @single@, spent_max: @room@}\n"
+
+
+@pytest.fixture
+def spender(sallyport, backend):
+    """spender(single="yes") → an instance with three workers."""
+    app = backend(HELLO)
+
+    def run(single="yes", room=1000):
+        proxy = sallyport(CONFIG.replace("workers: 2", "workers: 3") + SINGLE, app=app.port,
+                          name_="web", more="", single=single, room=room)
+        proxy.wait_event("ready")
+        return proxy
+
+    return run
+
+
+def uses(proxy, settings, session, tries=3 * TRIES):
+    """How many of so many tries, on whatever worker, resume the session."""
+    return sum(visit(proxy, settings, session)[0] for _ in range(tries))
+
+
+def test_a_ticket_of_single_use_resumes_once_on_one_worker(spender):
+    proxy = spender()
+    settings = client(proxy, "1.3")
+    for _ in range(3):
+        _, session = visit(proxy, settings)
+        assert uses(proxy, settings, session) == 1
+
+
+def test_without_single_use_it_resumes_again_and_again(spender):
+    proxy = spender(single="no")
+    settings = client(proxy, "1.3")
+    _, session = visit(proxy, settings)
+    assert uses(proxy, settings, session) == 3 * TRIES
+
+
+def test_of_many_at_once_one_resumes(spender):
+    """All conns are open, on all workers, before the first says hello."""
+    proxy = spender()
+    settings = client(proxy, "1.3")
+    for _ in range(4):
+        _, session = visit(proxy, settings)
+        gate = threading.Barrier(12)
+
+        def race(session=session, gate=gate):
+            with socket.create_connection(("127.0.0.1", proxy.port("web"))) as bare:
+                gate.wait(PATIENCE)
+                with settings.wrap_socket(bare, server_hostname="localhost",
+                                          session=session) as conn:
+                    return conn.session_reused
+
+        with concurrent.futures.ThreadPoolExecutor(12) as pool:
+            racers = [pool.submit(race) for _ in range(12)]
+            assert sum(racer.result(PATIENCE) for racer in racers) == 1
+
+
+def test_a_full_list_makes_full_handshakes(spender, run_sallyport):
+    proxy = spender(room=64)  # which makes 128 places
+    settings = client(proxy, "1.3")
+    _, session = visit(proxy, settings)
+    _, kept = visit(proxy, settings)
+    for _ in range(128):
+        is_resumed, session = visit(proxy, settings, session)
+        assert is_resumed
+    for _ in range(3):
+        is_resumed, session = visit(proxy, settings, session)
+        assert not is_resumed
+    assert uses(proxy, settings, kept, TRIES) == 0
+    done = run_sallyport("status", "--metrics", "-c", proxy.config_path)
+    assert f"\nsallyport_tickets_no_room_total {3 + TRIES}\n" in done.stdout
+
+
+def test_single_use_gives_a_fresh_ticket_each_time(spender):
+    proxy = spender()
+    settings = client(proxy, "1.3")
+    _, session = visit(proxy, settings)
+    for _ in range(3 * TRIES):
+        is_resumed, session = visit(proxy, settings, session)
+        assert is_resumed
+    _, spent = visit(proxy, settings, session)
+    is_resumed, renewed = visit(proxy, settings, session)
+    assert not is_resumed  # and so it gets a ticket too
+    assert visit(proxy, settings, renewed)[0] and visit(proxy, settings, spent)[0]
+
+
+def test_a_spent_ticket_stays_spent_over_reloads_and_lost_workers(spender, run_sallyport):
+    proxy = spender()
+    settings = client(proxy, "1.3")
+    _, spent = visit(proxy, settings)
+    _, kept = visit(proxy, settings)
+    assert visit(proxy, settings, spent)[0]
+    text = proxy.config_path.read_text()
+    proxy.config_path.write_text(text + "limits: {streams: 9}\n")
+    assert run_sallyport("reload", "-c", proxy.config_path).returncode == 0
+    assert uses(proxy, settings, spent) == 0
+    for role in ("worker 1", "worker 2", "worker 3"):
+        os.kill(children(proxy.pid)[role], signal.SIGKILL)
+        proxy.wait_event("child_started", child=role)
+    wait_until(lambda: run_sallyport("status", "-c", proxy.config_path).returncode == 0, "workers")
+    assert uses(proxy, settings, spent) == 0
+    assert uses(proxy, settings, kept) == 1
+
+
+def test_single_use_can_be_switched_on_by_a_reload(spender, run_sallyport):
+    proxy = spender(single="no")
+    settings = client(proxy, "1.3")
+    _, session = visit(proxy, settings)
+    assert uses(proxy, settings, session, 2) == 2
+    text = proxy.config_path.read_text()
+    proxy.config_path.write_text(text.replace("single_use: no", "single_use: yes"))
+    assert run_sallyport("reload", "-c", proxy.config_path).returncode == 0
+    assert uses(proxy, settings, session) == 1  # what was before is not known
+    proxy.config_path.write_text(text.replace("spent_max: 1000", "spent_max: 2000"))
+    done = run_sallyport("reload", "-c", proxy.config_path)
+    assert done.returncode == 2 and "`tickets.spent_max` cannot change" in done.stderr
+
+
+def test_tickets_of_tls_1_2_are_not_of_single_use(spender):
+    proxy = spender()
+    settings = client(proxy, "1.2")
+    _, session = visit(proxy, settings)
+    assert uses(proxy, settings, session, TRIES) == TRIES
+
+
+def test_a_client_that_says_hello_twice_spends_its_ticket_once(spender, tmp_path):
+    """It guesses a group that we do not have, and shows the same ticket in both hellos."""
+    proxy, kept = spender(), tmp_path / "session"
+    ask = ["openssl", "s_client", "-connect", f"127.0.0.1:{proxy.port('web')}", "-tls1_3", "-msg",
+           "-ign_eof"]
+    said = []
+    for options in (["-sess_out", kept], ["-groups", "ffdhe2048:X25519:P-256", "-sess_in", kept],
+                    ["-sess_in", kept]):
+        said.append(subprocess.run([*ask, *options], input=CLOSING, capture_output=True,
+                                   timeout=20).stdout)
+    assert said[1].count(b"ClientHello") == 2
+    assert [b"Reused, TLSv1.3" in text for text in said] == [False, True, False]
 
 
 @pytest.mark.parametrize("reference, words", [

@@ -154,6 +154,8 @@ static void our_own_certificates_are_judged(void **state)
          "for 256"},
         {{.key_type = ENFORCEMENT_KEY_OTHER, .key_bits = 2048, .not_after = NOON},
          "our certificate 'chat' (chat.pem) has a key that is neither RSA nor an elliptic curve"},
+        {{.key_type = ENFORCEMENT_KEY_EC, .key_bits = 256, .not_after = NOON, .is_revoked = true},
+         "our certificate 'chat' (chat.pem) is revoked, says its issuer"},
     };
     (void)state;
     struct config *config = load("");
@@ -166,6 +168,26 @@ static void our_own_certificates_are_judged(void **state)
         }
         /* It is not shown on the other hops. */
         assert_int_equal(find(posture, "backend/app/2")->verdict, VERDICT_OK);
+        posture_free(posture);
+    }
+    config_free(config);
+}
+
+static void what_must_be_stapled_and_is_not_is_remarked(void **state)
+{
+    (void)state;
+    struct config *config = load("");
+    for (int i = 0; i < 4; i++) {
+        struct enforcement_facts facts = good_facts();
+        facts.must_staple = (i & 1) != 0;
+        facts.has_staple = (i & 2) != 0;
+        struct posture *posture = judge(config, &facts);
+        const struct judged_hop *web = find(posture, "listener/web");
+        assert_int_equal(web->verdict, VERDICT_OK);
+        assert_int_equal(strstr(web->reason,
+                                "; our certificate 'chat' (chat.pem) demands a "
+                                "stapled OCSP response (RFC 7633) and has none") != NULL,
+                         i == 1);
         posture_free(posture);
     }
     config_free(config);
@@ -263,6 +285,7 @@ int main(void)
         cmocka_unit_test(every_leg_is_a_hop),
         cmocka_unit_test(plaintext_is_judged_by_the_policy),
         cmocka_unit_test(our_own_certificates_are_judged),
+        cmocka_unit_test(what_must_be_stapled_and_is_not_is_remarked),
         cmocka_unit_test(the_policy_may_ask_for_longer_keys),
         cmocka_unit_test(an_expired_waiver_says_so),
         cmocka_unit_test(json_holds_the_hops_and_the_count),

@@ -53,7 +53,7 @@ static void a_cluster_alone_is_a_configuration(void **state)
     assert_int_equal(gossip->port_count, 1);
     assert_int_equal(gossip->ports[0], 7946);
     assert_int_equal(gossip->mode, CONFIG_GOSSIP_TRANSPARENT);
-    assert_int_equal(gossip->rules, CONFIG_GOSSIP_RULES_MANAGE);
+    assert_int_equal(gossip->rules, CONFIG_GOSSIP_RULES_KEEP);
     assert_null(gossip->user);
     assert_int_equal(gossip->own_port, 15946);
     assert_false(gossip->takes_plaintext);

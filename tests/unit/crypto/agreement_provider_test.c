@@ -34,7 +34,7 @@ static int set_up(void **state)
     fixture->keys = key_client_new(64, NULL, &error);
     fixture->key_provider = key_provider_load(fixture->keys, &error);
     assert_non_null(fixture->key_provider);
-    fixture->agreements = agreements_new();
+    fixture->agreements = agreements_new(NULL);
     assert_non_null(fixture->agreements);
     fixture->provider = agreement_provider_load(fixture->agreements, &error);
     if (fixture->provider == NULL) {
@@ -118,6 +118,7 @@ static void run(struct fixture *fixture, struct rig_pair *pairs, size_t count)
         }
         rig_turn(pairs, count, fixture->keys);
         agreements_flush(fixture->agreements);
+        agreements_refill(fixture->agreements);
     }
     fail_msg("handshakes do not end");
 }

@@ -15,7 +15,14 @@ enum { CROWD = 19 };
 struct fixture {
     struct agreements *agreements;
     struct x25519 *openssl;
+    int asked; /* times that a flush was asked for */
 };
+
+static void on_waiting(void *self)
+{
+    struct fixture *fixture = self;
+    fixture->asked++;
+}
 
 /* One handshake's worth: a job that agrees with a peer and ends. */
 struct waiting {
@@ -35,8 +42,10 @@ struct waiting {
 static int set_up(void **state)
 {
     static struct fixture fixture;
+    const struct agreements_events events = {.on_waiting = on_waiting, .self = &fixture};
     memset(&fake_batch, 0, sizeof(fake_batch));
-    fixture.agreements = agreements_new();
+    fixture = (struct fixture){.asked = 0};
+    fixture.agreements = agreements_new(&events);
     fixture.openssl = x25519_new();
     assert_non_null(fixture.agreements);
     fake_batch.point_calls = 0;
@@ -142,8 +151,10 @@ static void those_of_a_turn_are_computed_together(void **state)
     for (size_t row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
         fake_batch.point_calls = 0;
         fake_batch.points = 0;
+        fixture->asked = 0;
         for (size_t i = 0; i < rows[row].count; i++) {
             begin(&waiting[i], fixture);
+            assert_int_equal(fixture->asked, 1);
         }
         assert_int_equal(agreements_waiting(fixture->agreements), rows[row].count);
         assert_int_equal(fake_batch.point_calls, 0);
@@ -167,6 +178,7 @@ static void without_a_job_nothing_waits(void **state)
     waiting.is_over = true;
     end(&waiting);
     assert_int_equal(fake_batch.point_calls, 0);
+    assert_int_equal(fixture->asked, 0);
 }
 
 static void a_job_that_cannot_pause_does_without(void **state)
@@ -332,7 +344,7 @@ static void there_are_always_shares(void **state)
         }
     }
     assert_int_equal(share_pool_count(&fixture->agreements->pool), 0);
-    agreements_flush(fixture->agreements);
+    agreements_refill(fixture->agreements);
     assert_int_equal(share_pool_count(&fixture->agreements->pool), SHARE_POOL_MOST);
 }
 
@@ -341,12 +353,12 @@ static void there_are_none_without_a_sound_library(void **state)
     (void)state;
     memset(&fake_batch, 0, sizeof(fake_batch));
     fake_batch.is_missing = true;
-    assert_null(agreements_new());
+    assert_null(agreements_new(NULL));
     fake_batch.is_missing = false;
     fake_batch.faulty_lane = 4;
-    assert_null(agreements_new());
+    assert_null(agreements_new(NULL));
     fake_batch.faulty_lane = 0;
-    struct agreements *agreements = agreements_new();
+    struct agreements *agreements = agreements_new(NULL);
     assert_int_equal(agreements_lanes(agreements), 8);
     agreements_free(agreements);
     assert_int_equal(agreements_lanes(NULL), 0);

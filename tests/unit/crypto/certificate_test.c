@@ -309,10 +309,31 @@ static void says_how_to_convert_der(void **state)
     rig_pem_free(&der);
 }
 
+static void knows_which_demand_a_staple(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        const char *feature;
+        bool must_staple;
+    } ROWS[] = {{NULL, false},
+                {"status_request", true},
+                {"status_request_v2", false}, /* of TLS 1.2 alone, and not what we do */
+                {"status_request_v2,status_request", true}};
+    for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+        struct rig_wish wish = {.common_name = "leaf", .tls_feature = ROWS[i].feature};
+        X509 *leaf = rig_issue(&wish, fixture->key, NULL, NULL);
+        struct certificate *certificate = rig_certificate(leaf, NULL);
+        assert_int_equal(certificate_facts(certificate)->must_staple, ROWS[i].must_staple);
+        certificate_unref(certificate);
+        X509_free(leaf);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_the_facts_of_a_leaf),
+        cmocka_unit_test(knows_which_demand_a_staple),
         cmocka_unit_test(reads_chains_in_any_order_and_says_what_else_it_is),
         cmocka_unit_test(survives_being_cut_anywhere),
         cmocka_unit_test(writes_a_chain_without_the_key),

@@ -58,6 +58,7 @@ struct rig_wish {
     int to_days;   /* 0: in thirty days */
     const char *ocsp_url;
     long serial;
+    const char *tls_feature; /* "status_request"; NULL: none */
 };
 
 static inline void rig_extend(X509 *certificate, X509 *issuer, int kind, const char *value)
@@ -96,6 +97,9 @@ static inline X509 *rig_issue(const struct rig_wish *wish, EVP_PKEY *key, X509 *
     }
     if (wish->ocsp_url != NULL) {
         rig_extend(certificate, signer, NID_info_access, wish->ocsp_url);
+    }
+    if (wish->tls_feature != NULL) {
+        rig_extend(certificate, signer, NID_tlsfeature, wish->tls_feature);
     }
     EVP_PKEY *signing = issuer != NULL ? issuer_key : key;
     assert_true(X509_sign(certificate, signing, EVP_sha256()) > 0);

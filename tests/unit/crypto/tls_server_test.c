@@ -1,9 +1,11 @@
 /* tests/unit/crypto/tls_server_test.c · SPDX-License-Identifier: Apache-2.0 */
 #include "crypto/tls_rig.h"
 
+#include "crypto/spent_tickets.h"
 #include "crypto/tickets.h"
 
 #include <time.h>
+#include <unistd.h>
 
 /* Made once: keys take their time. */
 struct fixture {
@@ -385,6 +387,102 @@ static void resumes_on_the_same_listener_only(void **state)
     tls_server_free(without);
 }
 
+static struct spent_tickets *use_spent_list(const struct fixture *fixture)
+{
+    int descriptor = spent_tickets_create(SPENT_TICKETS_MIN);
+    struct spent_tickets *spent = spent_tickets_attach(descriptor);
+    assert_non_null(spent);
+    (void)close(descriptor);
+    tickets_set_spent(fixture->tickets, spent);
+    return spent;
+}
+
+static void a_ticket_of_single_use_resumes_once(void **state)
+{
+    struct fixture *fixture = *state;
+    struct spent_tickets *spent = use_spent_list(fixture);
+    struct tls_server_settings settings = plain_settings(fixture);
+    struct tls_server *freely = rig_tls_server(&settings);
+    settings.single_use_tickets = true;
+    struct tls_server *server = rig_tls_server(&settings);
+    struct tls_server *worker = rig_tls_server(&settings);
+    settings.name = "other";
+    struct tls_server *other = rig_tls_server(&settings);
+    SSL_CTX *client = rig_lax_client();
+    SSL_SESSION *session = session_with(server, client);
+    assert_false(is_resumed(other, client, session)); /* which does not spend it */
+    assert_true(is_resumed(server, client, session));
+    assert_false(is_resumed(server, client, session));
+    assert_false(is_resumed(worker, client, session));
+    assert_true(is_resumed(freely, client, session));
+    assert_int_equal(spent_tickets_facts(spent).spent, 1);
+    assert_int_equal(spent_tickets_facts(spent).refused, 2);
+    SSL_SESSION_free(session);
+    SSL_CTX_set_max_proto_version(client, TLS1_2_VERSION);
+    session = session_with(server, client);
+    assert_true(is_resumed(server, client, session));
+    assert_true(is_resumed(server, client, session));
+    SSL_SESSION_free(session);
+    SSL_CTX_free(client);
+    tls_server_free(freely);
+    tls_server_free(server);
+    tls_server_free(worker);
+    tls_server_free(other);
+    tickets_set_spent(fixture->tickets, NULL);
+    spent_tickets_detach(spent);
+}
+
+static void on_client_message(int is_sent, int version, int type, const void *bytes, size_t len,
+                              SSL *ssl, void *hellos)
+{
+    (void)version;
+    (void)ssl;
+    if (is_sent && type == SSL3_RT_HANDSHAKE && len > 0 &&
+        *(const uint8_t *)bytes == SSL3_MT_CLIENT_HELLO) {
+        ++*(int *)hellos;
+    }
+}
+
+/* RFC 8446 §4.1.4: the second hello shows the ticket of the first again. */
+static void a_second_hello_spends_no_second_ticket(void **state)
+{
+    struct fixture *fixture = *state;
+    struct spent_tickets *spent = use_spent_list(fixture);
+    struct tls_server_settings settings = plain_settings(fixture);
+    settings.single_use_tickets = true;
+    struct tls_server *server = rig_tls_server(&settings);
+    SSL_CTX *client = rig_lax_client();
+    SSL_SESSION *session = session_with(server, client);
+    /* The client guesses a group that the server does not have. */
+    assert_int_equal(SSL_CTX_set1_groups_list(client, "ffdhe2048:X25519:P-256:P-384"), 1);
+    int hellos = 0;
+    SSL_CTX_set_msg_callback(client, on_client_message);
+    SSL_CTX_set_msg_callback_arg(client, &hellos);
+    assert_true(is_resumed(server, client, session));
+    assert_int_equal(hellos, 2);
+    assert_false(is_resumed(server, client, session));
+    assert_int_equal(hellos, 4);
+    SSL_SESSION_free(session);
+    SSL_CTX_free(client);
+    tls_server_free(server);
+    tickets_set_spent(fixture->tickets, NULL);
+    spent_tickets_detach(spent);
+}
+
+static void without_a_list_nothing_of_single_use_resumes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct tls_server_settings settings = plain_settings(fixture);
+    settings.single_use_tickets = true;
+    struct tls_server *server = rig_tls_server(&settings);
+    SSL_CTX *client = rig_lax_client();
+    SSL_SESSION *session = session_with(server, client);
+    assert_false(is_resumed(server, client, session));
+    SSL_SESSION_free(session);
+    SSL_CTX_free(client);
+    tls_server_free(server);
+}
+
 /* ---- life ---- */
 
 static void an_ssl_outlives_its_server(void **state)
@@ -429,6 +527,9 @@ int main(void)
         cmocka_unit_test(refuses_a_client_without_a_shared_protocol),
         cmocka_unit_test(tells_clients_how_long_a_session_lasts),
         cmocka_unit_test(resumes_on_the_same_listener_only),
+        cmocka_unit_test(a_ticket_of_single_use_resumes_once),
+        cmocka_unit_test(a_second_hello_spends_no_second_ticket),
+        cmocka_unit_test(without_a_list_nothing_of_single_use_resumes),
         cmocka_unit_test(an_ssl_outlives_its_server),
         cmocka_unit_test(refuses_settings_that_cannot_serve),
     };

@@ -29,7 +29,7 @@ struct fixture {
 static int set_up(void **state)
 {
     static struct fixture fixture;
-    fixture = (struct fixture){.agreements = agreements_new(), .openssl = x25519_new()};
+    fixture = (struct fixture){.agreements = agreements_new(NULL), .openssl = x25519_new()};
     *state = &fixture;
     return 0;
 }

@@ -40,6 +40,12 @@ static char *on_status(void *self)
     return strdup("{\"state\":\"ready\"}");
 }
 
+static char *on_metrics(void *self)
+{
+    (void)self;
+    return strdup("{\"metrics\":\"x 1\\n\"}");
+}
+
 static void on_drain(void *self)
 {
     ((struct rig *)self)->drains++;
@@ -66,6 +72,7 @@ static int open_rig(void **state)
     (void)snprintf(rig->path, sizeof(rig->path), "%s/admin.sock", rig->folder);
     const struct admin_events events = {.self = rig,
                                         .on_status = on_status,
+                                        .on_metrics = on_metrics,
                                         .on_drain = on_drain,
                                         .on_stop = on_stop,
                                         .on_reload = on_reload};
@@ -121,6 +128,7 @@ static void answers_each_request_with_one_line(void **state)
         const char *answer;
         bool stays;
     } ROWS[] = {
+        {"metrics\n", "{\"metrics\":\"x 1\\n\"}\n", false},
         {"status\n", "{\"state\":\"ready\"}\n", false},
         {"drain\n", "{\"ok\":true}\n", true},
         {"stop\n", "{\"ok\":true}\n", true},

@@ -12,7 +12,10 @@
 
 static struct instance_status plain(void)
 {
-    return (struct instance_status){.config = "/etc/x.yaml", .pid = 7, .is_ready = true};
+    return (struct instance_status){.config = "/etc/x.yaml",
+                                    .pid = 7,
+                                    .is_ready = true,
+                                    .upgrade = {.state = "none", .reason = ""}};
 }
 
 static json_t *json_of(const struct instance_status *status)
@@ -54,6 +57,44 @@ static void state_and_readiness_agree(void **state)
         assert_int_equal(json_is_true(json_object_get(json, "ready")), ROWS[i].ready);
         json_decref(json);
     }
+}
+
+/* Ready, although the new children are not: the former ones serve. */
+static void an_upgrade_is_told_of(void **state)
+{
+    (void)state;
+    struct instance_status status = plain();
+    status.is_ready = false;
+    status.is_succeeding = true;
+    status.upgrade = (struct status_upgrade){
+        .state = "failed", .reason = "no such file", .since = 86400, .former_processes = 3};
+    json_t *json = json_of(&status);
+    const json_t *upgrade = json_object_get(json, "upgrade");
+    assert_string_equal(text_of(json, "state"), "upgrading");
+    assert_true(json_is_true(json_object_get(json, "ready")));
+    assert_string_equal(text_of(upgrade, "state"), "failed");
+    assert_string_equal(text_of(upgrade, "reason"), "no such file");
+    assert_string_equal(text_of(upgrade, "since"), "1970-01-02T00:00:00Z");
+    assert_int_equal(json_integer_value(json_object_get(upgrade, "former_processes")), 3);
+    json_decref(json);
+}
+
+static void who_holds_the_place_says_what_serves(void **state)
+{
+    (void)state;
+    const struct status_child child = {.role = "worker 1", .pid = 8, .is_ready = true};
+    const struct holding_status status = {.pid = 7,
+                                          .serves = true,
+                                          .children = &child,
+                                          .child_count = 1,
+                                          .upgrade = {.state = "failed", .reason = "no"}};
+    char *text = instance_holding_to_json(&status);
+    json_t *json = json_loads(text, 0, NULL);
+    assert_string_equal(text_of(json, "state"), "holding");
+    assert_true(json_is_true(json_object_get(json, "ready")));
+    assert_int_equal(json_array_size(json_object_get(json, "processes")), 1);
+    json_decref(json);
+    free(text);
 }
 
 static void report_mode_is_told(void **state)
@@ -189,6 +230,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(state_and_readiness_agree),
+        cmocka_unit_test(an_upgrade_is_told_of),
+        cmocka_unit_test(who_holds_the_place_says_what_serves),
         cmocka_unit_test(report_mode_is_told),
         cmocka_unit_test(lists_hold_what_was_gathered),
         cmocka_unit_test(an_expired_certificate_is_a_state_where_the_policy_says_so),

@@ -131,19 +131,19 @@ static void members_are_found_by_real_ip_and_by_the_very_stand_in(void **state)
     cluster_rig_init(&rig, NULL, &settings, CLUSTER_KEY_A);
     const struct cluster *cluster = &rig.cluster;
     struct endpoint at = endpoint_at(103, 1); /* a conn comes from any port */
-    assert_ptr_equal(cluster_member_at(cluster, &at), &members[1]);
+    assert_ptr_equal(member_map_at(&cluster->members, &at), &members[1]);
     at = endpoint_at(101, 7946);
-    assert_null(cluster_member_at(cluster, &at));
+    assert_null(member_map_at(&cluster->members, &at));
     at = endpoint_at(2, 7946);
-    assert_ptr_equal(cluster_member_for(cluster, &at), &members[0]);
+    assert_ptr_equal(member_map_for(&cluster->members, &at), &members[0]);
     at = endpoint_at(2, 7947);
-    assert_ptr_equal(cluster_member_for(cluster, &at), &members[1]);
+    assert_ptr_equal(member_map_for(&cluster->members, &at), &members[1]);
     at = endpoint_at(1, 7946);
-    assert_ptr_equal(cluster_member_for(cluster, &at), &rig.settings.node);
+    assert_ptr_equal(member_map_for(&cluster->members, &at), &rig.settings.node);
     at = endpoint_at(2, 7948);
-    assert_null(cluster_member_for(cluster, &at));
+    assert_null(member_map_for(&cluster->members, &at));
     at = endpoint_at(102, 7946);
-    assert_null(cluster_member_for(cluster, &at));
+    assert_null(member_map_for(&cluster->members, &at));
     cluster_rig_fini(&rig);
 }
 

@@ -847,6 +847,38 @@ static void draining_waits_for_a_head_that_has_begun(void **state)
     stage_fini(&stage);
 }
 
+static void winding_down_waits_for_one_more_request_and_says_close(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_init(&stage);
+    say(&stage, "GET / HTTP/1.1\r\nhost: h\r\n\r\n");
+    expect_told(&stage, "request GET /\nresponded none\n");
+    stage.codec->calls->wind_down(stage.codec);
+    settle(&stage);
+    assert_false(stage.client.has_ended);
+    size_t before = strlen(stage.client.got);
+    say(&stage, "GET / HTTP/1.1\r\nhost: h\r\n\r\n");
+    expect_told(&stage, "request GET /\nresponded none\nclosed none\n");
+    assert_string_equal(stage.client.got + before, LAST_ANSWER);
+    stage_fini(&stage);
+}
+
+static void an_idle_conn_that_winds_down_closes_with_the_drain(void **state)
+{
+    (void)state;
+    struct stage stage;
+    stage_init(&stage);
+    say(&stage, "GET / HTTP/1.1\r\nhost: h\r\n\r\n");
+    stage.codec->calls->wind_down(stage.codec);
+    settle(&stage);
+    assert_false(stage.client.has_ended);
+    stage.codec->calls->drain(stage.codec); /* its time is over */
+    settle(&stage);
+    assert_true(stage.client.has_ended && !stage.client.was_reset);
+    stage_fini(&stage);
+}
+
 static void closing_tells_the_exchange_why(void **state)
 {
     (void)state;
@@ -895,6 +927,8 @@ int main(void)
         cmocka_unit_test(draining_closes_an_idle_conn_at_once),
         cmocka_unit_test(draining_lets_a_request_end_and_says_close),
         cmocka_unit_test(draining_waits_for_a_head_that_has_begun),
+        cmocka_unit_test(winding_down_waits_for_one_more_request_and_says_close),
+        cmocka_unit_test(an_idle_conn_that_winds_down_closes_with_the_drain),
         cmocka_unit_test(closing_tells_the_exchange_why),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

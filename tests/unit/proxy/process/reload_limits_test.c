@@ -55,6 +55,9 @@ static void each_setting_that_needs_a_new_start_is_named(void **state)
 {
     (void)state;
     struct config next = base();
+    next.tickets.spent_max = 99;
+    assert_int_equal(tell(&next, true, "f.yaml: `tickets.spent_max`"), 1);
+    next = base();
     next.workers = 3;
     assert_int_equal(tell(&next, 1, "f.yaml: the number of workers"), 1);
     next = base();

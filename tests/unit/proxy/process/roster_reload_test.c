@@ -47,7 +47,8 @@ static int open_rig(void **state)
     const struct roster_supplies supplies = {.loop = rig->loop, .config = &rig->config};
     const struct child_events events = {.self = rig};
     if (roster_init(&rig->roster, &supplies, &snapshot, WORKERS, &events) != STATUS_OK ||
-        listen_sockets_open(&rig->sockets, &rig->config, WORKERS, NULL, &error) != STATUS_OK) {
+        listen_sockets_open(&rig->sockets, &rig->config, WORKERS, &(struct listen_sources){0},
+                            &error) != STATUS_OK) {
         return -1;
     }
     for (size_t i = 0; i < ENDS; i++) {
@@ -172,6 +173,28 @@ static void a_rollback_is_told_to_those_who_were_asked(void **state)
     assert_int_equal(roster->present->number, 1);
 }
 
+static void what_is_said_of_one_that_was_given_up_is_no_answer_about_the_next(void **state)
+{
+    struct rig *rig = *state;
+    struct roster *roster = &rig->roster;
+    struct snapshot snapshot = new_snapshot();
+    struct live_generation *third = live_generation_new(3, &snapshot, &rig->config, WORKERS);
+    roster_prepare_workers(roster, rig->next, &rig->config, rig->sockets, NULL);
+    roster_rollback(roster, rig->next);
+    roster_prepare_workers(roster, third, &rig->config, rig->sockets, NULL);
+    for (size_t i = 0; i < WORKERS; i++) {
+        roster_note_prepared(roster, &roster->workers[i], 2);
+        assert_false(roster_is_prepared(roster));
+    }
+    for (size_t i = 0; i < WORKERS; i++) {
+        roster_note_prepared(roster, &roster->workers[i], 3);
+        roster_note_prepared(roster, &roster->workers[i], 2);
+    }
+    assert_true(roster_is_prepared(roster));
+    roster_rollback(roster, third);
+    live_generation_free(third);
+}
+
 static void a_worker_that_is_down_is_not_waited_for(void **state)
 {
     struct rig *rig = *state;
@@ -199,6 +222,8 @@ int main(void)
                                         open_rig, close_rig),
         cmocka_unit_test_setup_teardown(a_rollback_is_told_to_those_who_were_asked, open_rig,
                                         close_rig),
+        cmocka_unit_test_setup_teardown(
+            what_is_said_of_one_that_was_given_up_is_no_answer_about_the_next, open_rig, close_rig),
         cmocka_unit_test_setup_teardown(a_worker_that_is_down_is_not_waited_for, open_rig,
                                         close_rig),
         cmocka_unit_test_setup_teardown(without_one_of_its_keyholders_there_is_no_reload, open_rig,

@@ -64,26 +64,50 @@ static void write_both(const struct folder *folder, const char *name, const char
     write_file(folder, name, both, len + folder->key_len);
 }
 
-static void write_archive(const struct folder *folder)
+/* `other` alone: an archive has no certificate that is not its key's. NULL: the chain with its own.
+ */
+static void write_archive(const struct folder *folder, const char *name, EVP_PKEY *other)
 {
     char text[TEXT_BYTES];
     size_t len = read_text(folder->local.chain, text);
     BIO *bio = BIO_new_mem_buf(text, (int)len);
-    X509 *leaf = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+    X509 *leaf = other == NULL ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
     BIO_free(bio);
     bio = BIO_new_mem_buf(folder->key, (int)folder->key_len);
     EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
     BIO_free(bio);
-    PKCS12 *archive = PKCS12_create("secret", NULL, key, leaf, NULL, 0, 0, 0, 0, 0);
+    PKCS12 *archive =
+        PKCS12_create("secret", NULL, other == NULL ? key : other, leaf, NULL, 0, 0, 0, 0, 0);
     unsigned char *der = NULL;
     int der_len = i2d_PKCS12(archive, &der);
     assert_true(der_len > 0);
-    write_file(folder, "chain.p12", der, (size_t)der_len);
-    write_file(folder, "password", "secret\n", 7);
+    write_file(folder, name, der, (size_t)der_len);
     OPENSSL_free(der);
     PKCS12_free(archive);
     EVP_PKEY_free(key);
     X509_free(leaf);
+}
+
+/* The old chain in two more files, with a key that is not its own. */
+static void write_files_of_another_key(struct folder *folder)
+{
+    char text[2 * TEXT_BYTES];
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    BIO *bio = BIO_new(BIO_s_mem());
+    assert_int_equal(PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL), 1);
+    int len = BIO_read(bio, text, TEXT_BYTES);
+    write_file(folder, "other-key.pem", text, (size_t)len);
+    assert_int_equal(PEM_write_bio_PrivateKey(bio, key, EVP_aes_256_cbc(), NULL, 0, NULL,
+                                              (void *)(uintptr_t) "secret"),
+                     1);
+    char locked[TEXT_BYTES];
+    int locked_len = BIO_read(bio, locked, TEXT_BYTES);
+    write_file(folder, "locked-key.pem", locked, (size_t)locked_len);
+    size_t chain_len = read_text(folder->local.chain, text + len);
+    write_file(folder, "other-both.pem", text, (size_t)len + chain_len);
+    write_archive(folder, "other.p12", key);
+    EVP_PKEY_free(key);
+    BIO_free(bio);
 }
 
 static int make_folder(void **state)
@@ -104,7 +128,8 @@ static int make_folder(void **state)
     write_file(folder, "key.pem", folder->key, folder->key_len);
     write_both(folder, "both.pem", folder->local.chain);
     write_both(folder, "ca-with-key.pem", folder->local.ca);
-    write_archive(folder);
+    write_archive(folder, "chain.p12", NULL);
+    write_file(folder, "password", "secret\n", 7);
     *state = folder;
     return 0;
 }
@@ -232,6 +257,34 @@ static void a_public_file_with_a_key_is_refused_at_its_place(void **state)
             strstr(error.text, CASES[i].words) == NULL) {
             fail_msg("case %zu: %s", i, error.text);
         }
+        config_free(config);
+    }
+}
+
+/* As they are when one of two files has been replaced since the configuration was planned. */
+static void a_key_of_another_certificate_is_refused(void **state)
+{
+    struct folder *folder = *state;
+    static const char *const CERTIFICATES[] = {
+        "chain: cert.pem, key: other-key.pem",
+        "chain: other-both.pem",
+        "chain: cert.pem, key: locked-key.pem, password: {file: password}",
+        "chain: chain.p12, key: other-key.pem, password: {file: password}",
+        "chain: cert.pem, key: other.p12, password: {file: password}",
+    };
+    write_files_of_another_key(folder);
+    for (size_t i = 0; i < sizeof(CERTIFICATES) / sizeof(CERTIFICATES[0]); i++) {
+        struct config *config = load(folder, CERTIFICATES[i], PLAIN_BACKEND);
+        const struct config_certificate *own = &config->certificates[0];
+        struct snapshot snapshot;
+        struct process_error error;
+        assert_int_equal(snapshot_open(&snapshot, config, NULL, NULL, &error), STATUS_REFUSED);
+        assert_int_equal(snapshot.worker_file, -1);
+        assert_int_equal(snapshot.key_file, -1);
+        assert_non_null(strstr(error.text, "sallyport.yaml:1:"));
+        assert_non_null(strstr(error.text, own->chain.path));
+        assert_non_null(strstr(error.text, own->key.path));
+        assert_non_null(strstr(error.text, "is not the key of the certificate"));
         config_free(config);
     }
 }
@@ -366,6 +419,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(workers_get_certificates_alone),
         cmocka_unit_test(a_public_file_with_a_key_is_refused_at_its_place),
+        cmocka_unit_test(a_key_of_another_certificate_is_refused),
         cmocka_unit_test(workers_get_the_systems_authorities_for_servers_in_tls),
         cmocka_unit_test(workers_do_not_get_them_for_servers_in_plaintext),
         cmocka_unit_test(the_shared_ticket_secret_goes_to_the_keyholder_alone),

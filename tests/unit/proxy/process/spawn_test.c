@@ -75,8 +75,12 @@ static void child_begins_with_what_it_was_given_and_nothing_else(void **state)
     assert_true(dup(STDIN_FILENO) >= 0); /* inheritable, on purpose */
     assert_int_equal(channel_pair(&master, &child), STATUS_OK);
     const struct account own = {.is_own = true};
-    const struct spawn_order order = {
-        .title = TITLE, .channel = child, .log = STDERR_FILENO, .slots = -1, .account = &own};
+    const struct spawn_order order = {.title = TITLE,
+                                      .channel = child,
+                                      .log = STDERR_FILENO,
+                                      .slots = -1,
+                                      .spent = -1,
+                                      .account = &own};
     pid_t pid = -1;
     assert_int_equal(spawn(&order, &pid), STATUS_OK);
     (void)close(child);

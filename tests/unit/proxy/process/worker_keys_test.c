@@ -39,7 +39,7 @@ static void stage_init(struct stage *stage)
     assert_int_equal(pipe2(stage->logged, O_CLOEXEC | O_NONBLOCK), 0);
     stage->log = log_new(LOG_INFO, LOG_JSON, stage->logged[1], "worker 1");
     assert_non_null(stage->log);
-    stage->keys = worker_keys_new(stage->turns.loop, stage->log, on_detached, stage, &error);
+    stage->keys = worker_keys_new(stage->turns.loop, stage->log, NULL, on_detached, stage, &error);
     assert_non_null(stage->keys);
 }
 
