@@ -146,6 +146,12 @@ void roster_connect_keys(struct roster *roster, struct child *worker)
 static void on_keys_due(void *self)
 {
     struct child *worker = self;
+    if (worker->keys_lost != worker->keys_given) {
+        return; /* a new keyholder has come meanwhile */
+    }
+    LOG_EVENT(worker->events.log, LOG_WARN, "keys_delayed", log_text("child", worker->role),
+              log_text("reason", "it asks for one channel to its keyholder after the other"));
+    worker->keys_renewed_ms = 0;
     roster_renew_keys(worker->events.respawn_self, worker, worker->keys_lost);
 }
 
@@ -158,8 +164,6 @@ void roster_renew_keys(struct roster *roster, struct child *worker, uint32_t los
     }
     uint64_t now = loop_now_ms(worker->loop);
     if (worker->keys_renewed_ms != 0 && now - worker->keys_renewed_ms < RENEWALS_APART_MS) {
-        LOG_EVENT(roster->supplies.log, LOG_WARN, "keys_delayed", log_text("child", worker->role),
-                  log_text("reason", "it asks for one channel to its keyholder after the other"));
         deadline_arm(&worker->keys_due, worker->loop, RENEWALS_APART_MS, on_keys_due, worker);
         return;
     }
