@@ -66,6 +66,23 @@ static json_t *children_to_json(const struct status_child *children, size_t coun
     return array;
 }
 
+/* Those that keep failing: a warning of their own, since each is ready again most of the time. */
+static json_t *failing_to_json(const struct status_child *children, size_t count)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < count; i++) {
+        const struct status_child *child = &children[i];
+        if (child->keeps_failing &&
+            json_array_append_new(array, json_pack("{s:s, s:I, s:I}", "child", child->role,
+                                                   "restarts", (json_int_t)child->restarts,
+                                                   "delay_ms", (json_int_t)child->delay_ms)) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
 static json_t *listeners_to_json(const struct instance_status *status)
 {
     json_t *array = json_array();
@@ -202,6 +219,7 @@ static bool put_all(json_t *object, const struct instance_status *status)
            put_number(object, "violations", status->violations) &&
            put_number(object, "waived", status->waived) &&
            put(object, "processes", children_to_json(status->children, status->child_count)) &&
+           put(object, "failing", failing_to_json(status->children, status->child_count)) &&
            put(object, "listeners", listeners_to_json(status)) &&
            put(object, "certificates", certificates_to_json(status)) &&
            put(object, "expiring", expiring_to_json(status)) &&
@@ -217,15 +235,15 @@ static char *dump(json_t *object)
     return text;
 }
 
-char *instance_posture_to_json(const struct posture *posture, const struct gossip_facts *gossip,
-                               size_t gossip_count)
+char *instance_posture_to_json(const struct instance_posture *posture)
 {
-    json_t *object = posture_to_json(posture);
+    json_t *object = posture_to_json(posture->judged);
     json_t *strangers = json_array();
-    bool is_put = put(object, "strangers", strangers);
-    for (size_t i = 0; i < gossip_count && is_put; i++) {
-        is_put =
-            gossip_report_peers(&gossip[i], posture, json_object_get(object, "hops"), strangers);
+    bool is_put = put(object, "strangers", strangers) &&
+                  put(object, "failing", failing_to_json(posture->children, posture->child_count));
+    for (size_t i = 0; i < posture->gossip_count && is_put; i++) {
+        is_put = gossip_report_peers(&posture->gossip[i], posture->judged,
+                                     json_object_get(object, "hops"), strangers);
     }
     if (!is_put) {
         json_decref(object);

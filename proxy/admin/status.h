@@ -22,6 +22,8 @@ struct status_child {
     pid_t pid; /* -1: not running at the moment */
     bool is_ready;
     uint64_t restarts;
+    bool keeps_failing;
+    uint64_t delay_ms;               /* before its last start */
     char sandbox[32];                /* what is in force: "seccomp, landlock 6" */
     const struct counters *counters; /* NULL: it has none */
     const char *memory;              /* "locked", "not locked"; NULL: of no matter */
@@ -57,7 +59,7 @@ struct instance_status {
     bool is_draining;
     bool is_succeeding;  /* those of a former program serve until all is ready */
     bool is_expired;     /* and the policy says that this is not ready */
-    uint32_t generation; /* of the configuration; 1 since the start, one more with each reload */
+    uint32_t generation; /* of the configuration; 1 since the start, a higher one with each reload */
     int64_t generation_since; /* seconds since 1970 */
     bool is_report_mode;
     size_t hops;
@@ -106,8 +108,16 @@ char *instance_reload_to_json(const struct reload_outcome *outcome);
 /* One line of JSON, malloc'ed; NULL: out of memory. */
 char *instance_status_to_json(const struct instance_status *status);
 
-/* The answers to `posture` (which adds to the posture what was seen of gossip's peers) and to
+/* All pointers are borrowed for the call. */
+struct instance_posture {
+    const struct posture *judged;
+    const struct gossip_facts *gossip;
+    size_t gossip_count;
+    const struct status_child *children;
+    size_t child_count;
+};
+
+/* The answers to `posture` (which adds to what was judged what was seen of gossip's peers) and to
  * `keyrings`, in the same form. */
-char *instance_posture_to_json(const struct posture *posture, const struct gossip_facts *gossip,
-                               size_t gossip_count);
+char *instance_posture_to_json(const struct instance_posture *posture);
 char *instance_keyrings_to_json(const struct gossip_facts *gossip, size_t gossip_count);

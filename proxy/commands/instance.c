@@ -10,6 +10,7 @@
 
 #include "config/arguments.h"
 #include "config/load.h"
+#include "proxy/commands/answer.h"
 
 #define UNIX_PREFIX "unix:"
 
@@ -187,4 +188,18 @@ void instance_tell_silence(const char *path)
         return;
     }
     (void)fprintf(stderr, "sallyport: unix:%s: %s\n", path, strerror(errno));
+}
+
+void instance_print_failing(const json_t *failing)
+{
+    size_t i = 0;
+    const json_t *child = NULL;
+    json_array_foreach(failing, i, child)
+    {
+        (void)printf(
+            "WARNING: %s keeps failing: restarts %lld, the last one after %lld ms; the log "
+            "says why\n",
+            answer_text(child, "child"), answer_number(child, "restarts"),
+            answer_number(child, "delay_ms"));
+    }
 }

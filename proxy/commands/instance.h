@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -39,6 +40,9 @@ bool instance_find(const struct instance_options *options, char *path);
 /* The admin address of an instance without a file, as `unix:PATH`; empty: there is no folder that
  * is ours alone. */
 void instance_default_admin(char *address, size_t size);
+
+/* A line for each child that keeps failing, from the array of an answer. */
+void instance_print_failing(const json_t *failing);
 
 /* Says on standard error that nobody answers at `path`, with what errno tells. */
 void instance_tell_silence(const char *path);

@@ -87,6 +87,7 @@ static void print_text(const json_t *posture)
     {
         print_near_end(hop);
     }
+    instance_print_failing(json_object_get(posture, "failing"));
     (void)printf("%zu hops, %lld violations, %lld waived; mode %s\n",
                  json_array_size(json_object_get(posture, "hops")),
                  answer_number(posture, "violations"), answer_number(posture, "waived"),

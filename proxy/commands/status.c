@@ -174,6 +174,7 @@ static void print_status(const json_t *status)
     {
         print_process(row);
     }
+    instance_print_failing(json_object_get(status, "failing"));
     print_listeners(json_object_get(status, "listeners"));
     print_certificates(json_object_get(status, "certificates"));
     print_expiring(json_object_get(status, "expiring"));

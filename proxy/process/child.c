@@ -132,15 +132,19 @@ bool child_send(struct child *child, const struct channel_message *message)
     return status == STATUS_OK;
 }
 
+static bool has_run_for(const struct child *child, uint64_t ms)
+{
+    return child->state == CHILD_READY && loop_now_ms(child->loop) - child->started_ms >= ms;
+}
+
 void child_on_exit(struct child *child)
 {
     child->pid = -1;
     deadline_disarm(&child->keys_due);
     on_channel(child, WATCH_READ); /* its last words */
     close_channel(child);
-    bool was_steady =
-        child->state == CHILD_READY && loop_now_ms(child->loop) - child->started_ms >= STEADY_MS;
-    child->failures = was_steady ? 1 : child->failures + 1;
+    child->failures = has_run_for(child, STEADY_MS) ? 1 : child->failures + 1;
+    child->short_lives = has_run_for(child, CHILD_SETTLED_MS) ? 0 : child->short_lives + 1;
     child->state = CHILD_DOWN;
 }
 
@@ -156,12 +160,14 @@ static void on_respawn(void *self)
     }
     LOG_EVENT(log, LOG_ERROR, "child_not_started", log_text("child", child->role),
               log_text("reason", strerror(errno)));
+    child->short_lives++;
     child->failures += 2; /* at least one: the next attempt must wait */
     (void)child_respawn_later(child);
 }
 
 uint64_t child_respawn_later(struct child *child)
 {
+    child->delay_ms = 0;
     if (child->failures <= 1) {
         on_respawn(child);
         return 0;
@@ -169,6 +175,7 @@ uint64_t child_respawn_later(struct child *child)
     unsigned doublings = child->failures - 2 > DOUBLINGS_MAX ? DOUBLINGS_MAX : child->failures - 2;
     uint64_t delay_ms = (uint64_t)FIRST_DELAY_MS << doublings;
     delay_ms = delay_ms > LAST_DELAY_MS ? LAST_DELAY_MS : delay_ms;
+    child->delay_ms = delay_ms;
     LOG_EVENT(child->events.log, LOG_WARN, "child_delayed", log_text("child", child->role),
               log_number("delay_ms", (int64_t)delay_ms), log_number("failures", child->failures));
     deadline_arm(&child->respawn, child->loop, delay_ms, on_respawn, child);
@@ -195,4 +202,9 @@ void child_kill(struct child *child)
 bool child_is_down(const struct child *child)
 {
     return child->pid < 0;
+}
+
+bool child_keeps_failing(const struct child *child)
+{
+    return child->short_lives >= CHILD_SHORT_LIVES && !has_run_for(child, CHILD_SETTLED_MS);
 }

@@ -24,6 +24,9 @@
 /* Where in READY's number what is. */
 enum { CHILD_SANDBOX_MASK = 0x7fff, CHILD_LOCKED = 0x8000, CHILD_LANES_SHIFT = 16 };
 
+/* Who ends so often in a row, each time sooner than that after its start, keeps failing. */
+enum { CHILD_SHORT_LIVES = 3, CHILD_SETTLED_MS = 10000 };
+
 enum child_state { CHILD_DOWN, CHILD_STARTING, CHILD_READY, CHILD_ENDING };
 
 struct child;
@@ -57,7 +60,9 @@ struct child {
     uint32_t
         batch_lanes; /* what its READY said: signatures (keyholder) or agreements (worker) a call */
     uint64_t restarts;
-    unsigned failures; /* in a row */
+    unsigned failures;    /* in a row */
+    unsigned short_lives; /* in a row: ended before CHILD_SETTLED_MS */
+    uint64_t delay_ms;    /* its last start came so long after the end before */
     uint64_t started_ms;
     struct watch watch;
     struct deadline respawn;
@@ -91,3 +96,6 @@ void child_end(struct child *child);
 void child_kill(struct child *child);
 
 bool child_is_down(const struct child *child);
+
+/* Until it has run for CHILD_SETTLED_MS. */
+bool child_keeps_failing(const struct child *child);

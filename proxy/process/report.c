@@ -16,6 +16,8 @@ static struct status_child child_facts(const struct child *child, const struct c
                                  .pid = child->pid,
                                  .is_ready = child->state == CHILD_READY,
                                  .restarts = child->restarts,
+                                 .keeps_failing = child_keeps_failing(child),
+                                 .delay_ms = child->delay_ms,
                                  .counters = counters,
                                  .batch_lanes = child->batch_lanes};
     _Static_assert(sizeof(facts.sandbox) >= SANDBOX_TEXT_BYTES, "room for any description");
@@ -69,6 +71,14 @@ static struct gossip_facts *gather_gossip(const struct sidecars *sidecars)
     return gossip;
 }
 
+/* Room for all; calloc'ed, NULL: out of memory. */
+static struct status_child *new_children(const struct report_subject *subject)
+{
+    size_t count = subject->roster->keyholder_count + subject->roster->worker_count +
+                   sidecars_count(subject->sidecars) + 1; /* never of nothing */
+    return calloc(count, sizeof(struct status_child));
+}
+
 /* ---- status ---- */
 
 struct status_upgrade report_upgrade(const struct upgrade *upgrade, size_t former_processes)
@@ -89,10 +99,8 @@ struct gathered {
 /* False: out of memory; forget() is due in any case. */
 static bool gather(const struct report_subject *subject, struct gathered *gathered)
 {
-    size_t children_max = subject->roster->keyholder_count + subject->roster->worker_count +
-                          sidecars_count(subject->sidecars) + 1; /* never of nothing */
     size_t listeners_max = subject->sockets == NULL ? 0 : listen_sockets_count(subject->sockets);
-    gathered->children = calloc(children_max, sizeof(*gathered->children));
+    gathered->children = new_children(subject);
     gathered->listeners = calloc(listeners_max + 1, sizeof(*gathered->listeners));
     gathered->gossip = gather_gossip(subject->sidecars);
     return gathered->children != NULL && gathered->listeners != NULL && gathered->gossip != NULL;
@@ -208,9 +216,19 @@ char *report_posture(const struct report_subject *subject)
 {
     struct posture *posture = judge_now(subject);
     struct gossip_facts *gossip = gather_gossip(subject->sidecars);
-    char *text = posture == NULL || gossip == NULL
+    struct status_child *children = new_children(subject);
+    const struct instance_posture facts = {
+        .judged = posture,
+        .gossip = gossip,
+        .gossip_count = sidecars_count(subject->sidecars),
+        .children = children,
+        .child_count =
+            children == NULL ? 0 : gather_children(subject->roster, subject->sidecars, children),
+    };
+    char *text = posture == NULL || gossip == NULL || children == NULL
                      ? NULL
-                     : instance_posture_to_json(posture, gossip, sidecars_count(subject->sidecars));
+                     : instance_posture_to_json(&facts);
+    free(children);
     posture_free(posture);
     free(gossip);
     return text;

@@ -299,6 +299,30 @@ def test_a_child_that_keeps_dying_waits_longer_each_time(running):
     assert ask(running) == 200
 
 
+def test_a_child_that_keeps_failing_is_a_warning_until_it_runs_for_a_while(running, run_sallyport,
+                                                                           tmp_path):
+    def told(verb):
+        done = run_sallyport(verb, "--json", "--admin", admin(tmp_path))
+        return json.loads(done.stdout)["failing"]
+
+    def said(verb):
+        return run_sallyport(verb, "--admin", admin(tmp_path)).stdout
+
+    assert told("status") == told("posture") == []
+    for count in range(1, 4):
+        pid = wait_until(lambda: children(running.pid).get("worker 1"), "worker 1")
+        os.kill(pid, signal.SIGKILL)
+        running.wait_event("child_started", count=count, child="worker 1")
+    delay = running.events("child_delayed")[-1]["delay_ms"]
+    for verb in ("status", "posture"):
+        assert told(verb) == [{"child": "worker 1", "restarts": 3, "delay_ms": delay}]
+        assert f"WARNING: worker 1 keeps failing: restarts 3, the last one after {delay} ms" in \
+            said(verb)
+    wait_until(lambda: told("status") == [], "it to be settled", pause=0.5)
+    assert told("posture") == []
+    assert "WARNING: worker 1" not in said("status")
+
+
 # ---- privileges -------------------------------------------------------------------------------
 
 

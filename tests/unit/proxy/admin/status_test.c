@@ -216,6 +216,26 @@ static void processes_tell_what_they_compute_in_batches(void **state)
     }
 }
 
+static void who_keeps_failing_is_told_of_apart(void **state)
+{
+    (void)state;
+    static const struct status_child children[] = {
+        {.role = "worker 1", .is_ready = true, .restarts = 3, .sandbox = "none"},
+        {.role = "worker 2", .pid = -1, .restarts = 4, .keeps_failing = true, .delay_ms = 800},
+    };
+    struct instance_status status = plain();
+    status.children = children;
+    status.child_count = 2;
+    json_t *json = json_of(&status);
+    const json_t *failing = json_object_get(json, "failing");
+    assert_int_equal(json_array_size(failing), 1);
+    const json_t *row = json_array_get(failing, 0);
+    assert_string_equal(text_of(row, "child"), "worker 2");
+    assert_int_equal(json_integer_value(json_object_get(row, "restarts")), 4);
+    assert_int_equal(json_integer_value(json_object_get(row, "delay_ms")), 800);
+    json_decref(json);
+}
+
 static void text_that_is_no_utf8_fails_whole(void **state)
 {
     (void)state;
@@ -237,6 +257,7 @@ int main(void)
         cmocka_unit_test(an_expired_certificate_is_a_state_where_the_policy_says_so),
         cmocka_unit_test(what_ends_soon_is_listed_and_the_rest_is_not),
         cmocka_unit_test(processes_tell_what_they_compute_in_batches),
+        cmocka_unit_test(who_keeps_failing_is_told_of_apart),
         cmocka_unit_test(text_that_is_no_utf8_fails_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

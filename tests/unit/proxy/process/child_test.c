@@ -104,6 +104,27 @@ static void a_child_that_died_just_after_ready_failed(void **state)
     assert_int_equal(rig->child.failures, 2);
 }
 
+static void a_child_keeps_failing_until_it_has_run_for_a_while(void **state)
+{
+    struct rig *rig = *state;
+    struct child *child = &rig->child;
+    for (int i = 0; i < CHILD_SHORT_LIVES; i++) {
+        assert_false(child_keeps_failing(child));
+        child->state = CHILD_READY; /* long enough to be started again at once */
+        child->started_ms = loop_now_ms(rig->loop) - CHILD_SETTLED_MS / 2;
+        child_on_exit(child);
+        assert_int_equal(child_respawn_later(child), 0);
+    }
+    assert_true(child_keeps_failing(child));
+    child->state = CHILD_READY;
+    child->started_ms = loop_now_ms(rig->loop) - CHILD_SETTLED_MS + 1000;
+    assert_true(child_keeps_failing(child));
+    child->started_ms = loop_now_ms(rig->loop) - CHILD_SETTLED_MS;
+    assert_false(child_keeps_failing(child));
+    child_on_exit(child);
+    assert_false(child_keeps_failing(child));
+}
+
 static void its_last_words_are_heard(void **state)
 {
     struct rig *rig = *state;
@@ -127,6 +148,7 @@ int main(void)
         TEST(a_child_that_keeps_failing_waits_longer_each_time),
         TEST(a_child_that_had_run_for_a_while_is_started_at_once),
         TEST(a_child_that_died_just_after_ready_failed),
+        TEST(a_child_keeps_failing_until_it_has_run_for_a_while),
         TEST(its_last_words_are_heard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
