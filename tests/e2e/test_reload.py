@@ -613,6 +613,41 @@ def test_a_websocket_whose_route_is_gone_is_told_so_at_the_deadline(reloading, b
     assert sum(p["tunnels"] for p in workers) == 0 and sum(p["conns"] for p in workers) == 0
 
 
+def test_reloads_that_follow_do_not_put_the_deadline_off(reloading, backend):
+    """Each of two tunnels ends its own second after the reload that took its route away."""
+    text = CHATS.replace("drain: 1s", "drain: 3s")
+    both = ", {path: /goes, backend: app}, {path: /later, backend: app}"
+    text = text.replace(", {path: /goes, backend: app}", both)
+    running = reloading(text, app=backend(echo).port)
+    with running.proxy.tls("web") as goes, running.proxy.tls("web") as later:
+        for conn, path in ((goes, "/goes"), (later, "/later")):
+            assert echoes(upgraded(conn, path))
+        without = text.replace(both, ", {path: /later, backend: app}")
+        running.take(without)
+        began = time.monotonic()
+        ended = {}
+
+        def wait_for_end(conn, name):
+            ended[name] = conn.read_to_end(), time.monotonic()
+
+        waiting = [threading.Thread(target=wait_for_end, args=(conn, name))
+                   for conn, name in ((goes, "goes"), (later, "later"))]
+        for thread in waiting:
+            thread.start()
+        removed = None
+        while "goes" not in ended and time.monotonic() - began < PATIENCE:
+            running.take(text.replace(both, "") if removed else without)
+            removed = removed or (time.monotonic() if time.monotonic() - began > 1.5 else None)
+            time.sleep(0.2)
+        for thread in waiting:
+            thread.join(PATIENCE)
+    assert {name: data for name, (data, _) in ended.items()} == {
+        "goes": b"\x88\x02\x03\xe9", "later": b"\x88\x02\x03\xe9"}
+    assert 2.5 < ended["goes"][1] - began < 6
+    assert ended["later"][1] - ended["goes"][1] > 0.5
+    assert ended["later"][1] - removed < 6
+
+
 def test_a_websocket_goes_on_while_its_server_is_still_one_of_the_routes(reloading, backend):
     app, other = backend(echo), backend(echo)
     running = reloading(CHATS, app=app.port)
