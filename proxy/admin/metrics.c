@@ -110,7 +110,7 @@ static void write_faults(FILE *out, const struct instance_status *status)
         int64_t sum = 0;
         for (size_t i = 0; i < status->child_count; i++) {
             const struct counters *counters = status->children[i].counters;
-            sum += counters == NULL ? 0 : (int64_t)counter_faults(counters, fault);
+            sum += counters == NULL ? 0 : (int64_t)counter_get_faults(counters, fault);
         }
         if (fault != FAULT_NONE) {
             add(out, METRIC_FAULTS, "fault", fault_name(fault), sum);

@@ -44,7 +44,7 @@ enum {
     X(LOG,         MASTER, 1, 1,                       0, 0)    /* the log file, opened again */ \
     X(ASK,         MASTER, 1, 1,                       0, 2048) /* to a fetcher: sealed OCSP request; payload: URL */ \
     X(READY,       CHILD,  0, 0,                       0, 0)    /* number: its sandbox (sandbox.h); also signatures (keyholder) or agreements (worker) a batch, in the upper half */ \
-    X(FAILED,      CHILD,  0, 0,                       1, 1024) /* why, in one sentence; number: generation_failure() */ \
+    X(FAILED,      CHILD,  0, 0,                       1, CHANNEL_PAYLOAD_MAX) /* why, in one sentence; number: generation_failure() */ \
     X(DRAINED,     CHILD,  0, 0,                       0, 0)    \
     X(NEED_KEYS,   CHILD,  0, 0,                       0, 0)    /* number: which channel to the keyholder ended */ \
     X(ANSWER,      CHILD,  1, 1,                       0, 0)    /* a fetcher's sealed response */ \

@@ -6,8 +6,11 @@
  */
 #pragma once
 
+/* Room for any two paths, the place of a third, and words: no sentence ends in the middle. */
+enum { PROCESS_ERROR_BYTES = 3 * 4096 + 1024 };
+
 struct process_error {
-    char text[512];
+    char text[PROCESS_ERROR_BYTES];
 };
 
 /* `error` may be NULL. */

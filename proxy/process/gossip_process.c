@@ -40,8 +40,8 @@ struct gossip_process {
 static void fail(struct gossip_process *process, const char *sentence)
 {
     struct channel_message message = {.kind = CHANNEL_FAILED, .payload = slice_of(sentence)};
-    if (message.payload.len > 1024) {
-        message.payload.len = 1024;
+    if (message.payload.len > CHANNEL_PAYLOAD_MAX) {
+        message.payload.len = CHANNEL_PAYLOAD_MAX;
     }
     (void)!channel_send(SPAWN_CHANNEL, &message);
     loop_stop(process->loop);

@@ -13,7 +13,7 @@
 #include "config/model.h"
 #include "proxy/base/slice.h"
 
-enum { HANDED_CONFIG_SENTENCE_BYTES = 1024 };
+enum { HANDED_CONFIG_SENTENCE_BYTES = 3 * 4096 + 1024 };
 
 struct handed_config {
     struct bundle *bundle;

@@ -11,7 +11,7 @@
 #include "proxy/process/roster_keyholders.h"
 #include "proxy/process/roster_reload.h"
 
-enum { SENTENCE_BYTES = 1200 };
+enum { SENTENCE_BYTES = CHANNEL_PAYLOAD_MAX + 4096 + 1024 };
 
 static struct log *log_of(const struct master *master)
 {

@@ -46,8 +46,8 @@ void worker_tell_failure(uint32_t generation, const char *sentence)
         .number = generation_failure(generation, GENERATION_NO_CERTIFICATE),
         .payload = slice_of(sentence),
     };
-    if (message.payload.len > 1024) {
-        message.payload.len = 1024;
+    if (message.payload.len > CHANNEL_PAYLOAD_MAX) {
+        message.payload.len = CHANNEL_PAYLOAD_MAX;
     }
     (void)!channel_send(SPAWN_CHANNEL, &message);
 }

@@ -56,14 +56,14 @@ static inline void counter_fault(struct counters *counters, enum fault_code faul
     __atomic_store_n(&counters->faults[fault], counters->faults[fault] + 1, __ATOMIC_RELAXED);
 }
 
+static inline uint64_t counter_get_faults(const struct counters *counters, enum fault_code fault)
+{
+    return __atomic_load_n(&counters->faults[fault], __ATOMIC_RELAXED);
+}
+
 static inline uint64_t counter_get(const struct counters *counters, enum counter counter)
 {
     return __atomic_load_n(&counters->at[counter], __ATOMIC_RELAXED);
-}
-
-static inline uint64_t counter_faults(const struct counters *counters, enum fault_code fault)
-{
-    return __atomic_load_n(&counters->faults[fault], __ATOMIC_RELAXED);
 }
 
 /* The metric name and its help text. */

@@ -47,8 +47,9 @@ struct relay_start {
 };
 
 /* What went wrong at the start, in one sentence with its place; never a secret. */
+/* Room for any two paths and words. */
 struct relay_error {
-    char text[512];
+    char text[3 * 4096 + 1024];
 };
 
 /* Opens all listeners. On failure nothing stays open and `error` says why. */

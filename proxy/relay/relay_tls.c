@@ -29,13 +29,15 @@ static enum status refuse(struct relay_error *error, const struct place *place, 
 static enum status refuse(struct relay_error *error, const struct place *place, const char *format,
                           ...)
 {
-    char sentence[384];
+    int len =
+        snprintf(error->text, sizeof(error->text),
+                 "%s:%u:%u: ", place->file != NULL ? place->file : "-", place->line, place->column);
     va_list arguments;
     va_start(arguments, format);
-    (void)vsnprintf(sentence, sizeof(sentence), format, arguments);
+    if (len >= 0 && (size_t)len < sizeof(error->text)) {
+        (void)vsnprintf(error->text + len, sizeof(error->text) - (size_t)len, format, arguments);
+    }
     va_end(arguments);
-    (void)snprintf(error->text, sizeof(error->text), "%s:%u:%u: %s",
-                   place->file != NULL ? place->file : "-", place->line, place->column, sentence);
     return STATUS_REFUSED;
 }
 

@@ -166,49 +166,53 @@ static void a_listener_gets_every_default(void **state)
     config_free(config);
 }
 
-static void everything_that_is_written_arrives(void **state)
+/* With a value of its own for most keys. */
+static struct config *load_everything(void)
 {
-    (void)state;
-    struct config *config =
-        load_good("enforcement:\n"
-                  "  {mode: report, plaintext: never, minimum_tls: 1.3, minimum_rsa_bits: 3072,\n"
-                  "   ciphers: [TLS_AES_256_GCM_SHA384, ECDHE-RSA-AES256-GCM-SHA384],\n"
-                  "   verify_backends: no,\n"
-                  "   waivers: [{hop: backend/app/0, reason: soon, expires: 2027-03-31}]}\n"
-                  "certificates:\n"
-                  "  - {name: edge, chain: both.pem, password: {file: password}, ocsp: auto}\n"
-                  "  - {name: chat, chain: chat.pem, key: chat.key, ocsp: ocsp.der}\n"
-                  "  - {name: edge, chain: chat.pem, key: chat.key, password: {env: PATH}}\n",
-                  "backends:\n"
-                  "  app:\n"
-                  "    servers: [https://a, 'https://b:8443']\n"
-                  "    balance: round_robin\n"
-                  "    tls: {ca: ca.pem, crl: crl.pem, server_name: x.example, certificate: chat,\n"
-                  "          pin: sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=}\n"
-                  "    proxy_protocol: v2\n"
-                  "    max_connections: 10\n"
-                  "    keepalive: off\n"
-                  "    host_header: backend\n"
-                  "    secure_cookies: off\n",
-                  "listeners:\n"
-                  "  - name: web\n"
-                  "    address: ['[::]:443', 'unix:/run/web.sock']\n"
-                  "    tls: {certificates: edge, client_ca: ca.pem, client_crl: crl.pem,\n"
-                  "          client_auth: optional, session_tickets: no}\n"
-                  "    proxy_protocol: accept\n"
-                  "    trusted_proxies: [10.0.0.0/8]\n"
-                  "    default_backend: app\n"
-                  "    hsts: off\n"
-                  "    security_headers: strict\n"
-                  "    forwarded: on\n"
-                  "    session_header: on\n"
-                  "  - {name: plain, address: '[::]:80', mode: redirect, redirect_status: 301}\n"
-                  "admin: {address: off}\n"
-                  "log: {access: errors_only, level: debug, destination: x.log}\n"
-                  "limits: {body_bytes: off, connections: 1000}\n"
-                  "timeouts: {idle: 1m, minimum_rate: off}\n"
-                  "workers: 3\n"
-                  "user: www-data\n");
+    return load_good(
+        "enforcement:\n"
+        "  {mode: report, plaintext: never, minimum_tls: 1.3, minimum_rsa_bits: 3072,\n"
+        "   ciphers: [TLS_AES_256_GCM_SHA384, ECDHE-RSA-AES256-GCM-SHA384],\n"
+        "   verify_backends: no,\n"
+        "   waivers: [{hop: backend/app/0, reason: soon, expires: 2027-03-31}]}\n"
+        "certificates:\n"
+        "  - {name: edge, chain: both.pem, password: {file: password}, ocsp: auto}\n"
+        "  - {name: chat, chain: chat.pem, key: chat.key, ocsp: ocsp.der}\n"
+        "  - {name: edge, chain: chat.pem, key: chat.key, password: {env: PATH}}\n",
+        "backends:\n"
+        "  app:\n"
+        "    servers: [https://a, 'https://b:8443']\n"
+        "    balance: round_robin\n"
+        "    tls: {ca: ca.pem, crl: crl.pem, server_name: x.example, certificate: chat,\n"
+        "          pin: sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=}\n"
+        "    proxy_protocol: v2\n"
+        "    max_connections: 10\n"
+        "    keepalive: off\n"
+        "    host_header: backend\n"
+        "    secure_cookies: off\n",
+        "listeners:\n"
+        "  - name: web\n"
+        "    address: ['[::]:443', 'unix:/run/web.sock']\n"
+        "    tls: {certificates: edge, client_ca: ca.pem, client_crl: crl.pem,\n"
+        "          client_auth: optional, session_tickets: no}\n"
+        "    proxy_protocol: accept\n"
+        "    trusted_proxies: [10.0.0.0/8]\n"
+        "    default_backend: app\n"
+        "    hsts: off\n"
+        "    security_headers: strict\n"
+        "    forwarded: on\n"
+        "    session_header: on\n"
+        "  - {name: plain, address: '[::]:80', mode: redirect, redirect_status: 301}\n"
+        "admin: {address: off}\n"
+        "log: {access: errors_only, level: debug, destination: x.log}\n"
+        "limits: {body_bytes: off, connections: 1000}\n"
+        "timeouts: {idle: 1m, minimum_rate: off}\n"
+        "workers: 3\n"
+        "user: www-data\n");
+}
+
+static void check_enforcement_and_certificates(const struct config *config)
+{
     assert_int_equal(config->enforcement.minimum_tls, CONFIG_TLS_1_3);
     assert_int_equal(config->enforcement.cipher_name_count, 2);
     assert_int_equal(config->enforcement.waivers[0].expires, 20270331);
@@ -216,6 +220,10 @@ static void everything_that_is_written_arrives(void **state)
     assert_string_equal(config->certificates[0].ocsp.word, "auto");
     assert_string_equal(config->certificates[1].ocsp.path, "ocsp.der");
     assert_int_equal(config->certificates[2].password.kind, CONFIG_SECRET_ENVIRONMENT);
+}
+
+static void check_listeners(const struct config *config)
+{
     const struct config_listener *web = &config->listeners[0];
     assert_int_equal(web->address_count, 2);
     assert_true(web->tls.on);
@@ -227,18 +235,36 @@ static void everything_that_is_written_arrives(void **state)
     assert_true(web->forwarded && web->session_header && !web->tls.session_tickets);
     assert_false(config->listeners[1].tls.on);
     assert_int_equal(config->listeners[1].redirect_status, 301);
+}
+
+static void check_backend(const struct config *config)
+{
     const struct config_backend *app = &config->backends[0];
     assert_int_equal(app->server_count, 2);
     assert_int_equal(app->tls.certificates[0], 1);
     assert_int_equal(app->tls.pin_count, 1);
     assert_int_equal(app->keepalive, 0);
     assert_int_equal(app->proxy_protocol, CONFIG_PROXY_PROTOCOL_V2);
+}
+
+static void check_the_rest(const struct config *config)
+{
     assert_int_equal(config->admin.address.kind, CONFIG_ADDRESS_NONE);
     assert_string_equal(config->log.destination.path, "x.log");
     assert_int_equal(config->limits.body_bytes, 0);
     assert_int_equal(config->timeouts.minimum_rate, 0);
     assert_int_equal(config->workers, 3);
     assert_string_equal(config->user, "www-data");
+}
+
+static void everything_that_is_written_arrives(void **state)
+{
+    (void)state;
+    struct config *config = load_everything();
+    check_enforcement_and_certificates(config);
+    check_listeners(config);
+    check_backend(config);
+    check_the_rest(config);
     config_free(config);
 }
 

@@ -88,6 +88,11 @@ static void write_archive(const struct folder *folder, const char *name, EVP_PKE
     X509_free(leaf);
 }
 
+/* As long as a file's name may be, so that what is told of two is. */
+#define TEN       "abcdefghij"
+#define HUNDRED   TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+#define LONG_NAME HUNDRED HUNDRED TEN TEN
+
 /* The old chain in two more files, with a key that is not its own. */
 static void write_files_of_another_key(struct folder *folder)
 {
@@ -106,6 +111,8 @@ static void write_files_of_another_key(struct folder *folder)
     size_t chain_len = read_text(folder->local.chain, text + len);
     write_file(folder, "other-both.pem", text, (size_t)len + chain_len);
     write_archive(folder, "other.p12", key);
+    write_file(folder, LONG_NAME "other-key.pem", text, (size_t)len);
+    write_file(folder, LONG_NAME "cert.pem", text + len, chain_len);
     EVP_PKEY_free(key);
     BIO_free(bio);
 }
@@ -271,6 +278,7 @@ static void a_key_of_another_certificate_is_refused(void **state)
         "chain: cert.pem, key: locked-key.pem, password: {file: password}",
         "chain: chain.p12, key: other-key.pem, password: {file: password}",
         "chain: cert.pem, key: other.p12, password: {file: password}",
+        "chain: " LONG_NAME "cert.pem, key: " LONG_NAME "other-key.pem",
     };
     write_files_of_another_key(folder);
     for (size_t i = 0; i < sizeof(CERTIFICATES) / sizeof(CERTIFICATES[0]); i++) {

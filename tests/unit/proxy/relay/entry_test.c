@@ -90,7 +90,7 @@ static void a_conn_that_says_nothing_is_closed_and_counted(void **state)
     turns_until(&rig.turns, all_are_gone, &rig);
     relay_rig_settle(&rig);
     assert_true(client->has_ended);
-    assert_int_equal(rig.counters.faults[FAULT_TIMEOUT_IDLE], 1);
+    assert_int_equal(counter_get_faults(&rig.counters, FAULT_TIMEOUT_IDLE), 1);
     assert_int_equal(relay_rig_access_lines(&rig), 0);
     relay_rig_fini(&rig);
 }

@@ -165,8 +165,8 @@ static void an_end_is_counted_with_all_that_it_was(void **state)
         assert_int_equal(counter_get(counters, COUNTER_BYTES_OUT), 22);
         assert_int_equal(counter_get(counters, COUNTER_RETRIES), 3);
         assert_int_equal(counter_get(counters, COUNTER_TUNNELS_OPEN), rows[i].tunnels_left);
-        assert_int_equal(counters->faults[FAULT_BACKEND_RESET], rows[i].faults);
-        assert_int_equal(counters->faults[FAULT_NONE], 0);
+        assert_int_equal(counter_get_faults(counters, FAULT_BACKEND_RESET), rows[i].faults);
+        assert_int_equal(counter_get_faults(counters, FAULT_NONE), 0);
         turns_fini(&stage.turns);
     }
 }
