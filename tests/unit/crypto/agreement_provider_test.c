@@ -10,7 +10,7 @@
 #include "crypto/agreement_provider.c"
 #include "crypto/agreements.h"
 
-enum { CROWD = 16, TURNS_MAX = 10000 };
+enum { CROWD = 16, ALONE_MAX = 3, TURNS_MAX = 10000 };
 
 /* P-256, because in TLS 1.2 a certificate's curve has to be in the list too. */
 static const char OURS_FIRST[] = "X25519:P-256";
@@ -123,10 +123,13 @@ static void run(struct fixture *fixture, struct rig_pair *pairs, size_t count)
     fail_msg("handshakes do not end");
 }
 
-static void run_crowd(struct fixture *fixture, const struct sides *sides, size_t count,
-                      bool is_async, int parks)
+/* Which of them agreed without waiting: clients' points are random, and one in about 2,000 is not for
+ * batches (agreements.c). */
+static size_t run_crowd(struct fixture *fixture, const struct sides *sides, size_t count,
+                        bool is_async, int parks)
 {
     static struct rig_pair pairs[CROWD];
+    size_t alone = 0;
     for (size_t i = 0; i < count; i++) {
         rig_pair_init(&pairs[i], sides->server, sides->client, is_async);
     }
@@ -134,12 +137,14 @@ static void run_crowd(struct fixture *fixture, const struct sides *sides, size_t
     for (size_t i = 0; i < count; i++) {
         char got[8] = {0};
         assert_false(pairs[i].failed);
-        assert_int_equal(pairs[i].parks, parks);
+        assert_true(pairs[i].parks == parks || pairs[i].parks == parks - 1);
+        alone += pairs[i].parks == parks ? 0 : 1;
         assert_int_equal(SSL_get_verify_result(pairs[i].client), X509_V_OK);
         assert_int_equal(SSL_write(pairs[i].client, "ping", 4), 4);
         assert_int_equal(SSL_read(pairs[i].server, got, sizeof(got)), 4);
         rig_pair_fini(&pairs[i]);
     }
+    return alone;
 }
 
 static void handshakes_agree_together(void **state)
@@ -148,7 +153,7 @@ static void handshakes_agree_together(void **state)
     for (size_t i = 0; i < KIND_COUNT; i++) {
         struct sides sides = make_sides(fixture, &KINDS[i], OURS_FIRST);
         fake_batch.points = 0;
-        run_crowd(fixture, &sides, CROWD, true, 2);
+        assert_true(run_crowd(fixture, &sides, CROWD, true, 2) <= ALONE_MAX);
         assert_true(fake_batch.points > CROWD / 2); /* but for those that OpenSSL is given */
         free_sides(&sides);
     }
@@ -159,7 +164,7 @@ static void a_lone_one_is_openssls(void **state)
     struct fixture *fixture = *state;
     for (size_t i = 0; i < KIND_COUNT; i++) {
         struct sides sides = make_sides(fixture, &KINDS[i], OURS_FIRST);
-        run_crowd(fixture, &sides, 1, true, 2);
+        (void)run_crowd(fixture, &sides, 1, true, 2);
         free_sides(&sides);
     }
     assert_int_equal(fake_batch.point_calls, 0);
@@ -170,7 +175,7 @@ static void without_async_mode_nothing_waits(void **state)
     struct fixture *fixture = *state;
     for (size_t i = 0; i < KIND_COUNT; i++) {
         struct sides sides = make_sides(fixture, &KINDS[i], OURS_FIRST);
-        run_crowd(fixture, &sides, 2, false, 0);
+        assert_int_equal(run_crowd(fixture, &sides, 2, false, 0), 0);
         free_sides(&sides);
     }
     assert_int_equal(fake_batch.point_calls, 0);
@@ -181,7 +186,7 @@ static void other_groups_are_openssls(void **state)
     struct fixture *fixture = *state;
     for (size_t i = 0; i < KIND_COUNT; i++) {
         struct sides sides = make_sides(fixture, &KINDS[i], "P-256");
-        run_crowd(fixture, &sides, CROWD, true, 1);
+        assert_int_equal(run_crowd(fixture, &sides, CROWD, true, 1), 0);
         free_sides(&sides);
     }
     assert_int_equal(fake_batch.point_calls, 0);
@@ -192,7 +197,7 @@ static void a_client_may_be_asked_again(void **state)
 {
     struct fixture *fixture = *state;
     struct sides sides = make_sides(fixture, &KINDS[0], "P-521:X25519");
-    run_crowd(fixture, &sides, CROWD, true, 2);
+    assert_true(run_crowd(fixture, &sides, CROWD, true, 2) <= ALONE_MAX);
     assert_true(fake_batch.points > 0);
     free_sides(&sides);
 }
@@ -206,7 +211,7 @@ static void the_hybrid_is_openssls(void **state)
                     SSL_CTX_set1_groups_list(sides.client, "X25519MLKEM768") == 1;
     ERR_clear_error();
     if (is_known) {
-        run_crowd(fixture, &sides, CROWD, true, 1);
+        assert_int_equal(run_crowd(fixture, &sides, CROWD, true, 1), 0);
         assert_int_equal(fake_batch.point_calls, 0);
     }
     free_sides(&sides);
