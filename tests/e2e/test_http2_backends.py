@@ -404,11 +404,61 @@ def test_server_that_leaves_in_two_steps_answers_what_it_has(front):
             assert conn.response().body == b"taken"
 
 
-def test_upload_that_a_leaving_server_has_not_taken_is_not_lost_in_silence(front):
-    """Its body was sent, and is not kept: it is answered with a fault and not half repeated."""
-    with Http2Server(once_each(goaway(0))) as server:
+def goaway_at(count):
+    """Leaves without having taken the request of which so many bytes have come."""
+    def serve(conn):
+        request = next(conn.requests(whole=False))
+        while len(request.body) < count:
+            next(conn.events())
+        conn.goaway(0)
+        for _ in conn.events():
+            pass
+    return serve
+
+
+def digits(count):
+    return b"".join(b"%08d" % number for number in range(count // 8))
+
+
+@pytest.mark.parametrize("count", [1000, 64 * 1024])
+def test_upload_that_a_leaving_server_has_not_taken_goes_to_a_new_conn(front, count):
+    body = digits(count)
+    with Http2Server(once_each(goaway_at(count), goaway_at(count))) as server:
         proxy = front(server.url)
-        assert_fault(proxy, 502, "backend_reset", path="/upload", method="POST", body=b"x" * 1000)
+        response = ask(proxy, "/upload", "POST", body)
+        assert (response.status, response.body) == (200, b"/upload " + body)
+        line, = proxy.wait_event("access", path="/upload")
+        assert line["retries"] == 2 and line["bytes_in"] == count
+        assert [len(conn.streams) for conn in server.conns] == [1, 1, 1]
+
+
+def test_upload_that_is_refused_in_its_middle_goes_on_with_trailers(front):
+    def refuse(conn):
+        for number, request in enumerate(conn.requests(whole=False)):
+            if number > 0:
+                answer_by_path(conn, request)
+                continue
+            while bytes(request.body) != b"hello":
+                next(conn.events())
+            conn.reset(request.id, REFUSED_STREAM)
+    with Http2Server(refuse) as server:
+        proxy = front(server.url)
+        with proxy.tcp("plain") as conn:
+            conn.send(head("/echo", "POST", fields="Transfer-Encoding: chunked\r\n"))
+            conn.send(b"5\r\nhello\r\n")
+            wait_until(lambda: len(server.requests) == 2, "the second attempt")
+            conn.send(b"6\r\n world\r\n0\r\nx-sum: 7\r\n\r\n")
+            response = conn.response()
+        assert response.body == b"hello world"
+        assert "('x-sum', '7')" in response.field("x-saw")
+
+
+def test_upload_that_is_too_large_to_be_kept_is_not_lost_in_silence(front):
+    """It is answered with a fault and not half repeated."""
+    count = 64 * 1024 + 8
+    with Http2Server(once_each(goaway_at(count))) as server:
+        proxy = front(server.url)
+        assert_fault(proxy, 502, "backend_reset", path="/upload", method="POST", body=digits(count))
         assert [len(conn.streams) for conn in server.conns] == [1]
 
 
