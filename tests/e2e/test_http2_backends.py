@@ -453,6 +453,31 @@ def test_upload_that_is_refused_in_its_middle_goes_on_with_trailers(front):
         assert "('x-sum', '7')" in response.field("x-saw")
 
 
+@pytest.mark.parametrize("version", ["1.1", "2"])
+def test_long_upload_that_is_refused_early_goes_on_elsewhere(front, tmp_path, version):
+    """What the client may send is bounded by what was sent on, also of what was sent twice."""
+    from h2.settings import SettingCodes
+
+    def refuse(conn):
+        requests = conn.requests(whole=False)
+        conn.respond(next(requests).id, b"ok")
+        request = next(requests)
+        while not request.body:
+            next(conn.events())
+        conn.reset(request.id, REFUSED_STREAM)
+        for request in conn.requests():
+            conn.respond(request.id, digest(bytes(request.body)).encode())
+    path = tmp_path / "upload"
+    path.write_bytes(digits(3 * MIB))
+    # With a window as small as this, known from the first request on, little is sent until then.
+    with Http2Server(refuse, settings={SettingCodes.INITIAL_WINDOW_SIZE: 16384}) as server:
+        proxy = front(server.url)
+        assert ask(proxy).status == 200
+        seen = Curled(proxy, "/long", "-T", path, version=version)
+        assert (seen.status, seen.body.decode()) == (200, digest(path.read_bytes())), seen.error
+        assert proxy.wait_event("access", path="/long")[0]["retries"] == 1
+
+
 def test_upload_that_is_too_large_to_be_kept_is_not_lost_in_silence(front):
     """It is answered with a fault and not half repeated."""
     count = 64 * 1024 + 8
@@ -487,7 +512,7 @@ def test_requests_that_waited_for_a_place_on_a_leaving_conn_are_repeated(front):
 
 
 def test_idle_conn_that_is_left_is_not_used_again(front):
-    """It is closed instead. A request with a body that crosses the GOAWAY is another matter."""
+    """It is closed instead."""
     left = []
 
     def serve(conn):
