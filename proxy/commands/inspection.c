@@ -14,23 +14,19 @@
 #include "crypto/private_key.h"
 #include "crypto/secret.h"
 #include "crypto/ticket_keys.h"
-#include "crypto/trust.h"
+#include "proxy/commands/inspection_state.h"
 #include "proxy/process/keyring_check.h"
 #include "proxy/process/public_file.h"
 #include "proxy/process/snapshot.h"
 
-enum { PASSWORD_BYTES_MAX = 4096, SUBJECT_BYTES = 256 };
+enum { PASSWORD_BYTES_MAX = 4096 };
 
-/* A file's bytes; freed with file_fini, which wipes. */
-struct file {
-    char *bytes;
-    size_t len;
-};
+/* ---- files ---- */
 
-static bool file_read(struct file *file, const struct source *source, const char *path,
+static bool file_read(struct inspection_file *file, const struct source *source, const char *path,
                       const struct place *place, size_t limit, struct problem_list *problems)
 {
-    *file = (struct file){0};
+    *file = (struct inspection_file){0};
     if (source_read(source, path, limit, &file->bytes, &file->len) == SOURCE_OK) {
         return true;
     }
@@ -38,32 +34,31 @@ static bool file_read(struct file *file, const struct source *source, const char
     return false;
 }
 
-static void file_fini(struct file *file)
+void inspection_file_fini(struct inspection_file *file)
 {
     if (file->bytes != NULL) {
         OPENSSL_cleanse(file->bytes, file->len);
         free(file->bytes);
     }
-    *file = (struct file){0};
+    *file = (struct inspection_file){0};
 }
 
-static struct bytes file_bytes(const struct file *file)
+struct bytes inspection_file_bytes(const struct inspection_file *file)
 {
     return (struct bytes){(const uint8_t *)file->bytes, file->len};
 }
 
-/* One that workers get too. */
-static bool public_file_read(struct file *file, const struct source *source,
-                             enum config_file_kind kind, const struct config_file *reference,
-                             size_t limit, struct problem_list *problems)
+bool inspection_public_file_read(struct inspection_file *file, const struct source *source,
+                                 enum config_file_kind kind, const struct config_file *reference,
+                                 size_t limit, struct problem_list *problems)
 {
     if (!file_read(file, source, reference->path, &reference->place, limit, problems)) {
         return false;
     }
-    const char *fault = public_file_fault(kind, file_bytes(file));
+    const char *fault = public_file_fault(kind, inspection_file_bytes(file));
     if (fault != NULL) {
         problem_add(problems, &reference->place, "%s %s", reference->path, fault);
-        file_fini(file);
+        inspection_file_fini(file);
         return false;
     }
     return true;
@@ -92,14 +87,14 @@ static bool read_password(struct secret *password, const struct config_secret *r
         }
         return set_password(password, value, strlen(value));
     }
-    struct file file;
+    struct inspection_file file;
     if (!file_read(&file, source, reference->value, &reference->place, PASSWORD_BYTES_MAX,
                    problems)) {
         return false;
     }
     size_t len = file.len > 0 && file.bytes[file.len - 1] == '\n' ? file.len - 1 : file.len;
     bool is_set = set_password(password, file.bytes, len);
-    file_fini(&file);
+    inspection_file_fini(&file);
     return is_set;
 }
 
@@ -117,9 +112,7 @@ static enum enforcement_key_type key_type(enum certificate_key key)
     return ENFORCEMENT_KEY_OTHER;
 }
 
-/* Names and files are the config's; the subject is copied. Without memory the date is left out,
- * which inspection_make reports. */
-static void add_date(struct inspection *inspection, const struct expiry_date *date)
+void inspection_add_date(struct inspection *inspection, const struct expiry_date *date)
 {
     struct expiry_date *grown =
         reallocarray(inspection->dates, inspection->date_count + 1, sizeof(*inspection->dates));
@@ -152,11 +145,12 @@ static void keep_facts(struct inspection *inspection, const struct config *confi
         .expires = facts->not_after,
     };
     inspection->fact_count++;
-    add_date(inspection, &(struct expiry_date){.kind = EXPIRY_OWN,
-                                               .name = config->certificates[index].name,
-                                               .file = config->certificates[index].chain.path,
-                                               .subject = "",
-                                               .not_after = facts->not_after});
+    inspection_add_date(inspection,
+                        &(struct expiry_date){.kind = EXPIRY_OWN,
+                                              .name = config->certificates[index].name,
+                                              .file = config->certificates[index].chain.path,
+                                              .subject = "",
+                                              .not_after = facts->not_after});
 }
 
 /* A key that policy refuses for its size alone is a violation, which the facts already tell. */
@@ -169,14 +163,14 @@ static void check_key(const struct config_certificate *own, const struct certifi
                       const struct secret *password, const struct source *source,
                       struct problem_list *problems)
 {
-    struct file file;
+    struct inspection_file file;
     if (!file_read(&file, source, own->key.path, &own->key.place, CERTIFICATE_FILE_BYTES_MAX,
                    problems)) {
         return;
     }
     struct crypto_error error = {{0}};
     EVP_PKEY *key = private_key_read((const uint8_t *)file.bytes, file.len, password, &error);
-    file_fini(&file);
+    inspection_file_fini(&file);
     if (key == NULL) {
         problem_add(problems, &own->key.place, "%s: %s", own->key.path, error.text);
     } else if (!certificate_fits_key(certificate, key)) {
@@ -193,31 +187,33 @@ static void check_response(const struct config_certificate *own,
                            const struct certificate *certificate, const struct source *source,
                            struct problem_list *problems)
 {
-    struct file file;
-    if (own->ocsp.path == NULL || !public_file_read(&file, source, CONFIG_FILE_OCSP, &own->ocsp,
-                                                    OCSP_RESPONSE_BYTES_MAX, problems)) {
+    struct inspection_file file;
+    if (own->ocsp.path == NULL ||
+        !inspection_public_file_read(&file, source, CONFIG_FILE_OCSP, &own->ocsp,
+                                     OCSP_RESPONSE_BYTES_MAX, problems)) {
         return;
     }
     struct crypto_error error = {{0}};
     struct ocsp_facts facts;
-    if (!ocsp_response_verify(certificate, file_bytes(&file), time(NULL), &facts, &error)) {
+    if (!ocsp_response_verify(certificate, inspection_file_bytes(&file), time(NULL), &facts,
+                              &error)) {
         problem_add(problems, &own->ocsp.place, "%s: %s", own->ocsp.path, error.text);
     } else if (facts.status != OCSP_GOOD) {
         problem_add(problems, &own->ocsp.place, "%s: it says that the certificate is %s",
                     own->ocsp.path, ocsp_status_name(facts.status));
     }
-    file_fini(&file);
+    inspection_file_fini(&file);
 }
 
-static bool read_chain(struct file *file, const struct config_certificate *own,
+static bool read_chain(struct inspection_file *file, const struct config_certificate *own,
                        const struct source *source, struct problem_list *problems)
 {
     if (own->key_in_chain) {
         return file_read(file, source, own->chain.path, &own->chain.place,
                          CERTIFICATE_FILE_BYTES_MAX, problems);
     }
-    return public_file_read(file, source, CONFIG_FILE_CHAIN, &own->chain,
-                            CERTIFICATE_FILE_BYTES_MAX, problems);
+    return inspection_public_file_read(file, source, CONFIG_FILE_CHAIN, &own->chain,
+                                       CERTIFICATE_FILE_BYTES_MAX, problems);
 }
 
 static void inspect_certificate(struct inspection *inspection, const struct config *config,
@@ -226,12 +222,13 @@ static void inspect_certificate(struct inspection *inspection, const struct conf
 {
     const struct config_certificate *own = &config->certificates[index];
     struct secret password = {0};
-    struct file file = {0};
+    struct inspection_file file = {0};
     if (read_password(&password, &own->password, source, problems) &&
         read_chain(&file, own, source, problems)) {
         struct crypto_error error = {{0}};
         const struct secret *given = secret_len(&password) > 0 ? &password : NULL;
-        struct certificate *certificate = certificate_read(file_bytes(&file), given, &error);
+        struct certificate *certificate =
+            certificate_read(inspection_file_bytes(&file), given, &error);
         if (certificate == NULL) {
             problem_add(problems, &own->chain.place, "%s: %s", own->chain.path, error.text);
         } else {
@@ -243,122 +240,8 @@ static void inspect_certificate(struct inspection *inspection, const struct conf
         }
         certificate_unref(certificate);
     }
-    file_fini(&file);
+    inspection_file_fini(&file);
     secret_fini(&password);
-}
-
-/* ---- whom we believe ---- */
-
-/* What a file of authorities is for; `file` NULL: their ends are not told of. */
-struct authority_use {
-    enum expiry_kind kind;
-    const char *name; /* of the listener or the backend */
-    const char *file;
-};
-
-/* A file that several name is told of once for each kind of use. */
-static bool has_dates_of(const struct inspection *inspection, enum expiry_kind kind,
-                         const char *file)
-{
-    for (size_t i = 0; i < inspection->date_count; i++) {
-        if (inspection->dates[i].kind == kind && strcmp(inspection->dates[i].file, file) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void keep_authorities(struct inspection *inspection, const struct authority_use *use,
-                             const struct trust *trust)
-{
-    struct expiry_date date = {.kind = use->kind, .name = use->name, .file = use->file};
-    if (use->file == NULL || has_dates_of(inspection, use->kind, use->file)) {
-        return;
-    }
-    char subject[SUBJECT_BYTES];
-    time_t not_after = 0;
-    for (size_t i = 0; trust_authority_at(trust, i, subject, sizeof(subject), &not_after); i++) {
-        date.subject = subject;
-        date.not_after = (int64_t)not_after;
-        add_date(inspection, &date);
-    }
-}
-
-/* Authorities first and lists then, so that the problem gets the right place. */
-static void inspect_trust(struct inspection *inspection, const struct authority_use *use,
-                          const struct config_file *ca, const struct config_file *crl,
-                          const struct source *source, struct problem_list *problems)
-{
-    struct file authorities = {0};
-    struct file revoked = {0};
-    struct crypto_error error = {{0}};
-    if (public_file_read(&authorities, source, CONFIG_FILE_CA, ca, TRUST_FILE_BYTES_MAX,
-                         problems)) {
-        struct trust *trust = trust_read(file_bytes(&authorities), (struct bytes){0}, &error);
-        if (trust == NULL) {
-            problem_add(problems, &ca->place, "%s: %s", ca->path, error.text);
-        } else if (crl->path != NULL && public_file_read(&revoked, source, CONFIG_FILE_CRL, crl,
-                                                         TRUST_FILE_BYTES_MAX, problems)) {
-            trust_unref(trust);
-            trust = trust_read(file_bytes(&authorities), file_bytes(&revoked), &error);
-            if (trust == NULL) {
-                problem_add(problems, &crl->place, "%s: %s", crl->path,
-                            revoked.len == 0 ? "the file is empty" : error.text);
-            }
-        }
-        if (trust != NULL) {
-            keep_authorities(inspection, use, trust);
-        }
-        trust_unref(trust);
-    }
-    file_fini(&authorities);
-    file_fini(&revoked);
-}
-
-static bool has_tls_server(const struct config_backend *backend)
-{
-    for (size_t i = 0; i < backend->server_count; i++) {
-        if (config_scheme_is_tls(backend->servers[i].scheme)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The system's own bundle is nothing that an operator could renew. */
-static void inspect_backend_trust(struct inspection *inspection,
-                                  const struct config_backend *backend, const struct source *source,
-                                  struct problem_list *problems)
-{
-    const struct authority_use use = {EXPIRY_BACKEND_CA, backend->name, backend->tls.ca.path};
-    struct config_file ca = backend->tls.ca;
-    if (ca.path == NULL && !has_tls_server(backend)) {
-        return;
-    }
-    if (ca.path == NULL) {
-        ca.path = snapshot_system_ca_path();
-    }
-    if (ca.path == NULL) {
-        problem_add(problems, &ca.place, "ca: system: %s", SNAPSHOT_NO_SYSTEM_CA);
-        return;
-    }
-    inspect_trust(inspection, &use, &ca, &backend->tls.crl, source, problems);
-}
-
-static void inspect_all_trust(struct inspection *inspection, const struct config *config,
-                              const struct source *source, struct problem_list *problems)
-{
-    for (size_t i = 0; i < config->listener_count; i++) {
-        const struct config_listener_tls *tls = &config->listeners[i].tls;
-        const struct authority_use use = {EXPIRY_CLIENT_CA, config->listeners[i].name,
-                                          tls->client_ca.path};
-        if (tls->client_ca.path != NULL) {
-            inspect_trust(inspection, &use, &tls->client_ca, &tls->client_crl, source, problems);
-        }
-    }
-    for (size_t i = 0; i < config->backend_count; i++) {
-        inspect_backend_trust(inspection, &config->backends[i], source, problems);
-    }
 }
 
 /* ---- tickets ---- */
@@ -419,10 +302,10 @@ static void inspect_gossip(struct inspection *inspection, const struct config *c
                     path);
         return;
     }
-    struct file file;
+    struct inspection_file file;
     if (file_read(&file, source, path, place, KEYRING_TEXT_BYTES_MAX, problems)) {
-        inspect_ring(inspection, cluster, file_bytes(&file), path, place, problems);
-        file_fini(&file);
+        inspect_ring(inspection, cluster, inspection_file_bytes(&file), path, place, problems);
+        inspection_file_fini(&file);
     }
 }
 
@@ -445,7 +328,7 @@ bool inspection_make(struct inspection *inspection, const struct config *config,
     for (size_t i = 0; i < config->certificate_count; i++) {
         inspect_certificate(inspection, config, i, source, problems);
     }
-    inspect_all_trust(inspection, config, source, problems);
+    inspection_look_at_trust(inspection, config, source, problems);
     inspect_tickets(config, source, problems);
     for (size_t i = 0; i < config->gossip_count; i++) {
         inspect_gossip(inspection, config, i, source, problems);
