@@ -38,6 +38,7 @@ void body_leave_budget(struct body *body)
 void body_fini(struct body *body)
 {
     body_leave_budget(body);
+    body_forget(body);
     buffer_clear(&body->bytes, body->pool);
 }
 
@@ -154,8 +155,20 @@ void body_offer(struct body *body)
     }
 }
 
+/* A part of them would be of no use. */
+static void keep(struct body *body, size_t bytes)
+{
+    bool fits = buffer_len(&body->kept) + bytes <= body->keep_bytes;
+    if (!fits || !buffer_append(&body->kept, body->pool, slice_first(body_bytes(body), bytes))) {
+        body_forget(body);
+    }
+}
+
 void body_take(struct body *body, size_t bytes)
 {
+    if (body->keep_bytes > 0) {
+        keep(body, bytes);
+    }
     body->moved_out += bytes;
     count(body, -(int64_t)bytes);
     buffer_consume(&body->bytes, body->pool, bytes);
@@ -166,4 +179,33 @@ void body_made_room(struct body *body)
     if (body->on_room != NULL && !body->is_offering && body->state == BODY_OPEN) {
         body->on_room(body->producer);
     }
+}
+
+void body_keep(struct body *body, uint32_t bytes)
+{
+    if (body->moved_out == 0) {
+        body->keep_bytes = bytes;
+    }
+}
+
+void body_forget(struct body *body)
+{
+    body->keep_bytes = 0;
+    buffer_clear(&body->kept, body->pool);
+}
+
+bool body_rewind(struct body *body)
+{
+    if (body->moved_out == 0) {
+        return true;
+    }
+    if (body->keep_bytes == 0 || !buffer_append(&body->kept, body->pool, body_bytes(body))) {
+        return false;
+    }
+    buffer_clear(&body->bytes, body->pool);
+    body->bytes = body->kept;
+    body->kept = (struct buffer){0};
+    count(body, (int64_t)body->moved_out);
+    body->moved_out = 0;
+    return true;
 }

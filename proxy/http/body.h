@@ -41,6 +41,8 @@ struct body_budget {
 
 struct body {
     struct buffer bytes;
+    struct buffer kept;  /* what was taken so far, while keep_bytes > 0 */
+    uint32_t keep_bytes; /* 0: nothing is kept */
     struct buffer_pool *pool;
     uint64_t moved_in;  /* bytes from the producer so far */
     uint64_t moved_out; /* bytes to the consumer so far */
@@ -111,3 +113,14 @@ void body_take(struct body *body, size_t bytes);
 
 /* To be called after body_take outside of on_readable: the producer goes on. */
 void body_made_room(struct body *body);
+
+/* ---- driver ---- */
+
+/* Keeps what is taken, as long as that is no more than `bytes`; before the first one is. */
+void body_keep(struct body *body, uint32_t bytes);
+
+/* Nothing is kept any more. */
+void body_forget(struct body *body);
+
+/* For another consumer: it holds all its bytes from the first one on. False: some are gone. */
+MUST_CHECK bool body_rewind(struct body *body);

@@ -67,6 +67,8 @@ struct requester_calls {
     /* As the responder's; on_closed is called. */
     struct stream *(*detach)(struct requester *requester, struct buffer *rest);
     bool is_duplex; /* as the responder's */
+    /* The server can say that it has not processed a request whose body was sent already. */
+    bool may_be_refused;
 };
 
 /* What became of a request that got no response. */
@@ -91,8 +93,8 @@ struct exchange_driver {
     void (*on_interim)(struct exchange *exchange, const struct message *interim);
     /* exchange->response is there; its body follows. */
     void (*on_response)(struct exchange *exchange);
-    /* No response will come; nothing of the body was sent unless the fate is unknown. The requester
-     * has let go. */
+    /* No response will come; what was sent of the body is not there any more (but see body_keep).
+     * The requester has let go. */
     void (*on_request_failed)(struct exchange *exchange, enum fault_code fault,
                               enum request_fate fate);
     /* The response is complete (or cut: see its body) and the requester has let go. */

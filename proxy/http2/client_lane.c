@@ -82,8 +82,7 @@ void client_lane_fail(struct client_lane *asked, enum fault_code fault, enum req
     lane_reset(&asked->lane, NGHTTP2_CANCEL);
     leave(asked);
     if (!has_response) {
-        bool is_whole = exchange->request_body.moved_out == 0;
-        exchange->driver->on_request_failed(exchange, fault, is_whole ? fate : FATE_UNKNOWN);
+        exchange->driver->on_request_failed(exchange, fault, fate);
         return;
     }
     body_cut(&exchange->response_body, fault);
@@ -243,6 +242,7 @@ static const struct requester_calls requester_calls = {
     .request = request,
     .abandon = abandon,
     .is_duplex = true,
+    .may_be_refused = true,
 };
 
 struct requester *client_lane_new(struct http2_client *client)

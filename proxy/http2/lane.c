@@ -213,7 +213,8 @@ static bool submit_trailers(struct lane *lane)
                0;
 }
 
-/* How much can go into the next frame. The bytes themselves are framed by framer_frame_data. */
+/* How much can go into the next frame. The bytes themselves are framed by frame_data() in
+ * framer_library.c. */
 static ssize_t read_data(nghttp2_session *library, int32_t id, uint8_t *at, size_t room,
                          uint32_t *flags, nghttp2_data_source *source, void *self)
 {

@@ -14,6 +14,7 @@
 enum {
     FREE_EXCHANGES_MAX = 256,
     ARENA_SPARE_BYTES = 64 * 1024, /* beside the heads of request and response */
+    KEPT_BYTES = 64 * 1024,        /* of a request's body, until its response begins */
 };
 
 static const struct exchange_driver driver;
@@ -244,6 +245,7 @@ static void answer_fault(struct relay_exchange *relayed, enum fault_code fault)
     struct exchange *exchange = &relayed->exchange;
     relayed->fault = fault;
     let_requester_go(relayed);
+    body_forget(&exchange->request_body);
     if (exchange->responder == NULL) {
         end_if_over(relayed);
         return;
@@ -270,6 +272,17 @@ static void answer_fault(struct relay_exchange *relayed, enum fault_code fault)
 
 /* ---- the request ---- */
 
+/* A request that a server refuses unprocessed goes to another conn (RFC 9113 §8.7), with what was
+ * sent of its body until then. */
+static void keep_body(struct exchange *exchange, const struct requester *requester)
+{
+    if (requester->calls->may_be_refused) {
+        body_keep(&exchange->request_body, KEPT_BYTES);
+    } else {
+        body_forget(&exchange->request_body);
+    }
+}
+
 static void hand_over(struct relay_exchange *relayed, struct requester *requester)
 {
     if (server_lacks_duplex(&relayed->exchange, requester)) {
@@ -277,6 +290,7 @@ static void hand_over(struct relay_exchange *relayed, struct requester *requeste
         answer_fault(relayed, FAULT_BACKEND_NO_GRPC);
         return;
     }
+    keep_body(&relayed->exchange, requester);
     relayed->phase = PHASE_WAITING;
     relayed->sent_us = now_us(relayed);
     requester->calls->request(requester, &relayed->exchange);
@@ -449,6 +463,7 @@ static void on_response(struct exchange *exchange)
     struct relay_exchange *relayed = relayed_of(exchange);
     bool is_tunnel = exchange->response->framing.kind == FRAMING_TUNNEL;
     relayed->first_byte_us = now_us(relayed);
+    body_forget(&exchange->request_body);
     if (!is_tunnel && exchange->request->upgrade.len > 0) {
         /* Refused: nothing follows the head, not even what the client sent too early. */
         body_take(&exchange->request_body, body_bytes(&exchange->request_body).len);
@@ -532,7 +547,7 @@ static void on_request_failed(struct exchange *exchange, enum fault_code fault,
         end_if_over(relayed);
         return;
     }
-    if (may_be_repeated(exchange->request, fate)) {
+    if (may_be_repeated(exchange->request, fate) && body_rewind(&exchange->request_body)) {
         struct requester *requester = NULL;
         enum fault_code retry_fault = fault;
         enum status status =

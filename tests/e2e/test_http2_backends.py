@@ -404,11 +404,86 @@ def test_server_that_leaves_in_two_steps_answers_what_it_has(front):
             assert conn.response().body == b"taken"
 
 
-def test_upload_that_a_leaving_server_has_not_taken_is_not_lost_in_silence(front):
-    """Its body was sent, and is not kept: it is answered with a fault and not half repeated."""
-    with Http2Server(once_each(goaway(0))) as server:
+def goaway_at(count):
+    """Leaves without having taken the request of which so many bytes have come."""
+    def serve(conn):
+        request = next(conn.requests(whole=False))
+        while len(request.body) < count:
+            next(conn.events())
+        conn.goaway(0)
+        for _ in conn.events():
+            pass
+    return serve
+
+
+def digits(count):
+    return b"".join(b"%08d" % number for number in range(count // 8))
+
+
+@pytest.mark.parametrize("count", [1000, 64 * 1024])
+def test_upload_that_a_leaving_server_has_not_taken_goes_to_a_new_conn(front, count):
+    body = digits(count)
+    with Http2Server(once_each(goaway_at(count), goaway_at(count))) as server:
         proxy = front(server.url)
-        assert_fault(proxy, 502, "backend_reset", path="/upload", method="POST", body=b"x" * 1000)
+        response = ask(proxy, "/upload", "POST", body)
+        assert (response.status, response.body) == (200, b"/upload " + body)
+        line, = proxy.wait_event("access", path="/upload")
+        assert line["retries"] == 2 and line["bytes_in"] == count
+        assert [len(conn.streams) for conn in server.conns] == [1, 1, 1]
+
+
+def test_upload_that_is_refused_in_its_middle_goes_on_with_trailers(front):
+    def refuse(conn):
+        for number, request in enumerate(conn.requests(whole=False)):
+            if number > 0:
+                answer_by_path(conn, request)
+                continue
+            while bytes(request.body) != b"hello":
+                next(conn.events())
+            conn.reset(request.id, REFUSED_STREAM)
+    with Http2Server(refuse) as server:
+        proxy = front(server.url)
+        with proxy.tcp("plain") as conn:
+            conn.send(head("/echo", "POST", fields="Transfer-Encoding: chunked\r\n"))
+            conn.send(b"5\r\nhello\r\n")
+            wait_until(lambda: len(server.requests) == 2, "the second attempt")
+            conn.send(b"6\r\n world\r\n0\r\nx-sum: 7\r\n\r\n")
+            response = conn.response()
+        assert response.body == b"hello world"
+        assert "('x-sum', '7')" in response.field("x-saw")
+
+
+@pytest.mark.parametrize("version", ["1.1", "2"])
+def test_long_upload_that_is_refused_early_goes_on_elsewhere(front, tmp_path, version):
+    """What the client may send is bounded by what was sent on, also of what was sent twice."""
+    from h2.settings import SettingCodes
+
+    def refuse(conn):
+        requests = conn.requests(whole=False)
+        conn.respond(next(requests).id, b"ok")
+        request = next(requests)
+        while not request.body:
+            next(conn.events())
+        conn.reset(request.id, REFUSED_STREAM)
+        for request in conn.requests():
+            conn.respond(request.id, digest(bytes(request.body)).encode())
+    path = tmp_path / "upload"
+    path.write_bytes(digits(3 * MIB))
+    # With a window as small as this, known from the first request on, little is sent until then.
+    with Http2Server(refuse, settings={SettingCodes.INITIAL_WINDOW_SIZE: 16384}) as server:
+        proxy = front(server.url)
+        assert ask(proxy).status == 200
+        seen = Curled(proxy, "/long", "-T", path, version=version)
+        assert (seen.status, seen.body.decode()) == (200, digest(path.read_bytes())), seen.error
+        assert proxy.wait_event("access", path="/long")[0]["retries"] == 1
+
+
+def test_upload_that_is_too_large_to_be_kept_is_not_lost_in_silence(front):
+    """It is answered with a fault and not half repeated."""
+    count = 64 * 1024 + 8
+    with Http2Server(once_each(goaway_at(count))) as server:
+        proxy = front(server.url)
+        assert_fault(proxy, 502, "backend_reset", path="/upload", method="POST", body=digits(count))
         assert [len(conn.streams) for conn in server.conns] == [1]
 
 
@@ -437,7 +512,7 @@ def test_requests_that_waited_for_a_place_on_a_leaving_conn_are_repeated(front):
 
 
 def test_idle_conn_that_is_left_is_not_used_again(front):
-    """It is closed instead. A request with a body that crosses the GOAWAY is another matter."""
+    """It is closed instead."""
     left = []
 
     def serve(conn):

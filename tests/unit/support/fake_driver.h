@@ -26,6 +26,7 @@ enum fake_call {
 };
 
 struct fake_exchange {
+    bool is_repeated; /* outlives its failure: the test sends it again */
     struct exchange exchange;
     struct fake *fake;
     struct loop_post post_reap;
@@ -264,7 +265,9 @@ static inline void fake_on_request_failed(struct exchange *exchange, enum fault_
     static const char *const fates[] = {
         [FATE_UNKNOWN] = "", [FATE_PROBABLY_UNSEEN] = " unsent", [FATE_UNSEEN] = " unseen"};
     fake_tell(faked->fake, "failed %s%s\n", fault_name(fault), fates[fate]);
-    fake_end_if_over(faked);
+    if (!faked->is_repeated) {
+        fake_end_if_over(faked);
+    }
 }
 
 static inline void fake_on_requester_done(struct exchange *exchange)

@@ -185,6 +185,64 @@ static void nobody_is_called_after_letting_go(void **state)
 
 #define BODY_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* ---- for another attempt ---- */
+
+static void holds_what_was_taken_again_before_what_was_not(void **state)
+{
+    struct rig *rig = *state;
+    struct body_budget budget = {.limit = 100};
+    body_join_budget(&rig->body, &budget);
+    body_keep(&rig->body, 10);
+    assert_true(body_rewind(&rig->body));
+    for (int i = 0; i < 2; i++) {
+        body_put(&rig->body, i == 0 ? SLICE("hello") : SLICE("fgh"));
+        body_take(&rig->body, 2);
+        body_take(&rig->body, 2);
+        assert_true(body_rewind(&rig->body));
+        assert_true(
+            slice_equal(body_bytes(&rig->body), i == 0 ? SLICE("hello") : SLICE("hellofgh")));
+        assert_int_equal(rig->body.moved_out, 0);
+        assert_int_equal(budget.held, i == 0 ? 5 : 8);
+        assert_null(rig->body.kept.base);
+    }
+    body_end(&rig->body);
+    body_take(&rig->body, 8);
+    assert_true(body_is_done(&rig->body));
+    assert_true(body_rewind(&rig->body));
+    assert_false(body_is_done(&rig->body));
+    assert_int_equal(rig->body.moved_in, 8);
+}
+
+static void keeps_all_of_it_or_nothing(void **state)
+{
+    struct rig *rig = *state;
+    body_keep(&rig->body, 5);
+    body_put(&rig->body, SLICE("hello, world"));
+    body_take(&rig->body, 5);
+    assert_non_null(rig->body.kept.base);
+    body_take(&rig->body, 1);
+    assert_null(rig->body.kept.base);
+    assert_false(body_rewind(&rig->body));
+    body_keep(&rig->body, 100); /* too late */
+    body_take(&rig->body, 1);
+    assert_null(rig->body.kept.base);
+    assert_false(body_rewind(&rig->body));
+    assert_true(slice_equal(body_bytes(&rig->body), SLICE("world")));
+}
+
+static void forgets_what_it_kept(void **state)
+{
+    struct rig *rig = *state;
+    body_keep(&rig->body, 5);
+    body_put(&rig->body, SLICE("hello"));
+    body_take(&rig->body, 4);
+    body_forget(&rig->body);
+    assert_null(rig->body.kept.base);
+    body_take(&rig->body, 1);
+    assert_null(rig->body.kept.base);
+    assert_false(body_rewind(&rig->body));
+}
+
 /* ---- for producers with bytes of their own ---- */
 
 static void takes_bytes_up_to_the_largest_block(void **state)
@@ -258,6 +316,9 @@ int main(void)
         BODY_TEST(nobody_is_called_after_letting_go),
         BODY_TEST(takes_bytes_up_to_the_largest_block),
         BODY_TEST(is_refused_room_when_the_budget_is_used_up),
+        BODY_TEST(holds_what_was_taken_again_before_what_was_not),
+        BODY_TEST(keeps_all_of_it_or_nothing),
+        BODY_TEST(forgets_what_it_kept),
         BODY_TEST(a_budget_counts_what_its_bodies_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

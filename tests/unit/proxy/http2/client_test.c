@@ -378,19 +378,23 @@ static void an_upload_leaves_as_it_comes(void **state)
     stage_fini(&stage);
 }
 
-static void trailers_of_a_request_are_its_end(void **state)
+static void add_trailer(struct exchange *exchange)
 {
-    (void)state;
-    static struct stage stage;
-    stage_init_greeted(&stage);
-    struct fake_exchange *faked = send_request(&stage, make_upload(&stage, FRAMING_STREAMED, 0));
-    struct exchange *exchange = &faked->exchange;
     struct fields *trailers = arena_take(&exchange->arena, sizeof(*trailers));
     assert_non_null(trailers);
     *trailers = (struct fields){0};
     assert_int_equal(fields_add_named(trailers, &exchange->arena, SLICE("x-sum"), SLICE("1")),
                      STATUS_OK);
     exchange->request_body.trailers = trailers;
+}
+
+static void trailers_of_a_request_are_its_end(void **state)
+{
+    (void)state;
+    static struct stage stage;
+    stage_init_greeted(&stage);
+    struct fake_exchange *faked = send_request(&stage, make_upload(&stage, FRAMING_STREAMED, 0));
+    add_trailer(&faked->exchange);
     send_on(&stage, faked, "hello", true);
     expect_heard(&stage, POST(1) "data 1 hello\nheaders 1 end x-sum=1\n");
     say(&stage, OK(1));
@@ -663,15 +667,36 @@ static void a_response_that_is_reset_is_cut(void **state)
     stage_fini(&stage);
 }
 
-static void a_request_whose_body_was_sent_is_not_unseen(void **state)
+/* No byte of it is lost or doubled, whether more of it was waiting, is yet to come, or all was sent
+ * with its trailers. */
+static void a_refused_upload_is_sent_again_with_what_was_sent(void **state)
 {
     (void)state;
     static struct stage stage;
     stage_init_greeted(&stage);
-    struct fake_exchange *faked = send_request(&stage, make_upload(&stage, FRAMING_STREAMED, 0));
+    struct fake_exchange *faked = make_upload(&stage, FRAMING_STREAMED, 0);
+    struct body *body = &faked->exchange.request_body;
+    faked->is_repeated = true;
+    body_keep(body, 100);
+    send_request(&stage, faked);
     send_on(&stage, faked, "he", false);
+    expect_heard(&stage, POST(1) "data 1 he\n");
     say(&stage, "reset 1 7\n");
-    expect_told(&stage, "idle\nfailed backend_reset\n");
+    expect_told(&stage, "idle\nfailed backend_reset unseen\n");
+    assert_int_equal(fake_put(body, "l", 1), 1);
+    assert_true(body_rewind(body));
+    send_request(&stage, faked);
+    expect_heard(&stage, POST(3) "data 3 hel\n");
+    add_trailer(&faked->exchange);
+    send_on(&stage, faked, "lo", true);
+    expect_heard(&stage, "data 3 lo\nheaders 3 end x-sum=1\n");
+    say(&stage, "reset 3 7\n");
+    expect_told(&stage, "idle\nfailed backend_reset unseen\n");
+    assert_true(body_rewind(body));
+    send_request(&stage, faked);
+    expect_heard(&stage, POST(5) "data 5 hello\nheaders 5 end x-sum=1\n");
+    say(&stage, OK(5));
+    expect_told(&stage, "response 200\nok|end\nidle\ndone\n");
     stage_fini(&stage);
 }
 
@@ -1157,7 +1182,7 @@ int main(void)
         cmocka_unit_test(goodbye_ends_those_above_the_last_one),
         cmocka_unit_test(an_idle_conn_that_is_told_goodbye_is_closed),
         cmocka_unit_test(a_response_that_is_reset_is_cut),
-        cmocka_unit_test(a_request_whose_body_was_sent_is_not_unseen),
+        cmocka_unit_test(a_refused_upload_is_sent_again_with_what_was_sent),
         cmocka_unit_test(an_early_response_ends_the_upload),
         cmocka_unit_test(a_response_may_be_complete_before_the_request),
         cmocka_unit_test(the_driver_may_abandon_in_any_call),
