@@ -57,9 +57,9 @@ struct instance_status {
     uint64_t uptime_s;
     bool is_ready;
     bool is_draining;
-    bool is_succeeding;  /* those of a former program serve until all is ready */
-    bool is_expired;     /* and the policy says that this is not ready */
-    uint32_t generation; /* of the configuration; 1 since the start, a higher one with each reload */
+    bool is_succeeding;       /* those of a former program serve until all is ready */
+    bool is_expired;          /* and the policy says that this is not ready */
+    uint32_t generation;      /* of the configuration; 1 at first, higher with each reload */
     int64_t generation_since; /* seconds since 1970 */
     bool is_report_mode;
     size_t hops;

@@ -2,11 +2,13 @@
 #include "proxy/process/child.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "proxy/base/clock.h"
 #include "proxy/process/role.h"
 
 enum {
@@ -15,6 +17,7 @@ enum {
     LAST_DELAY_MS = 5000,
     DOUBLINGS_MAX = 6,
     MESSAGES_PER_TURN = 16,
+    READS_WITHIN_MS = 1000, /* a child with a full channel */
 };
 
 void child_init(struct child *child, struct loop *loop, const char *role, size_t index,
@@ -120,12 +123,25 @@ enum status child_start(struct child *child, struct spawn_order *order)
     return STATUS_OK;
 }
 
+/* A few hundred messages fill a channel, and one start may send as many (a staple each): a child
+ * that is at work on them is waited for. The master has nothing to do that could not wait too. */
+static bool has_room(int channel, uint64_t deadline_ms)
+{
+    struct pollfd room = {.fd = channel, .events = POLLOUT};
+    uint64_t now_ms = clock_monotonic_us() / 1000U;
+    return now_ms < deadline_ms && poll(&room, 1, (int)(deadline_ms - now_ms)) != 0;
+}
+
 bool child_send(struct child *child, const struct channel_message *message)
 {
     if (child->channel < 0) {
         return false;
     }
+    uint64_t deadline_ms = clock_monotonic_us() / 1000U + READS_WITHIN_MS;
     enum status status = channel_send(child->channel, message);
+    while (status == STATUS_AGAIN && has_room(child->channel, deadline_ms)) {
+        status = channel_send(child->channel, message);
+    }
     if (status == STATUS_AGAIN) {
         child_kill(child);
     }

@@ -80,8 +80,8 @@ void child_renumber(struct child *child, const char *role, size_t index);
 /* Starts the process. `order` says all but title and channel. */
 MUST_CHECK enum status child_start(struct child *child, struct spawn_order *order);
 
-/* Sends; the descriptors stay the caller's. A child that does not read is killed. False: it was not
- * told, and is ending. */
+/* Sends; the descriptors stay the caller's. A child whose channel is full and that does not read
+ * within a second is killed. False: it was not told, and is ending. */
 bool child_send(struct child *child, const struct channel_message *message);
 
 /* The process has ended (waited for). Closes the channel. */

@@ -20,10 +20,8 @@ struct role {
 };
 
 static const struct role ROLES[] = {
-    {"worker ", true, worker_process_run},
-    {"keyholder", false, keyholder_process_run},
-    {"keyholder ", true, keyholder_process_run},
-    {"fetcher", false, fetcher_process_run},
+    {"worker ", true, worker_process_run},       {"keyholder", false, keyholder_process_run},
+    {"keyholder ", true, keyholder_process_run}, {"fetcher", false, fetcher_process_run},
     {"gossip ", true, gossip_process_run},
 };
 

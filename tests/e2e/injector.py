@@ -7,8 +7,10 @@ SPDX-License-Identifier: Apache-2.0
 import ctypes
 import os
 import platform
+import random
 import signal
 import struct
+import time
 
 import pytest
 
@@ -19,6 +21,7 @@ PTRACE_SINGLESTEP, PTRACE_GETREGS, PTRACE_SETREGS, PTRACE_ATTACH, PTRACE_DETACH 
 READ, OPEN, SOCKET, CONNECT, BIND, LISTEN, EXECVE, PTRACE, BPF = 0, 2, 41, 42, 49, 50, 59, 101, 321
 KILL, MOUNT, PROCESS_VM_READV, IO_URING_SETUP, USERFAULTFD = 62, 165, 310, 425, 323
 OPENAT, MMAP, CLONE, GETPID, SENDMSG, SENDMMSG = 257, 9, 56, 39, 46, 307
+ATTEMPTS_S = 20
 BELOW_THE_STACK = 8192  # where nobody has anything
 SYSCALL = b"\x0f\x05"
 
@@ -40,16 +43,33 @@ def ptrace(request, pid, at=None):
         raise OSError(ctypes.get_errno(), f"ptrace {request} of {pid}")
 
 
+def is_in_call(pid, registers):
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        memory.seek(registers.rip - len(SYSCALL))
+        return memory.read(len(SYSCALL)) == SYSCALL
+
+
+def stop_in_call(pid):
+    """Stops it where it is in a system call, which may take a few attempts; its registers."""
+    deadline = time.monotonic() + ATTEMPTS_S
+    while True:
+        ptrace(PTRACE_ATTACH, pid)
+        os.waitpid(pid, 0)
+        registers = Registers()
+        ptrace(PTRACE_GETREGS, pid, ctypes.byref(registers))
+        if is_in_call(pid, registers):
+            return registers
+        ptrace(PTRACE_DETACH, pid)
+        assert time.monotonic() < deadline, "it is never in a system call"
+        # Long enough for it to get anywhere beside others, and never in step with it.
+        time.sleep(random.uniform(0.002, 0.1))
+
+
 def inject(pid, number, *arguments):
     """What the call returns there (negative: an errno), or "SIGSYS" if it was the process's end.
     Arguments that are bytes are put into its memory and become their address."""
-    ptrace(PTRACE_ATTACH, pid)
-    os.waitpid(pid, 0)
-    saved = Registers()
-    ptrace(PTRACE_GETREGS, pid, ctypes.byref(saved))
+    saved = stop_in_call(pid)
     with open(f"/proc/{pid}/mem", "r+b", buffering=0) as memory:
-        memory.seek(saved.rip - len(SYSCALL))
-        assert memory.read(len(SYSCALL)) == SYSCALL, "it does not wait in a system call"
         values = place(memory, saved.rsp - BELOW_THE_STACK, arguments)
     changed = Registers.from_buffer_copy(saved)
     changed.rip = saved.rip - len(SYSCALL)

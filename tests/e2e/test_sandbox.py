@@ -11,6 +11,7 @@ import pathlib
 import re
 import signal
 import subprocess
+import sys
 import threading
 
 import injector
@@ -219,6 +220,19 @@ def test_a_reload_that_an_exact_sandbox_does_not_cover_is_refused(sallyport, bac
     assert ask(proxy) == 200
     proxy.config_path.write_text(text)
     assert run_sallyport("reload", "-c", str(proxy.config_path)).returncode == 0
+
+
+@needs_injector
+def test_who_is_busy_is_stopped_in_a_call_too():
+    """That the calls of the tests above reach their process on a machine with much to do."""
+    busy = "import time\nprint(flush=True)\nwhile True:\n  for i in range(1000000): pass\n  time.sleep(0.005)"
+    with subprocess.Popen([sys.executable, "-c", busy], stdout=subprocess.PIPE) as process:
+        try:
+            process.stdout.readline()
+            for _ in range(3):
+                assert inject(process.pid, injector.SOCKET, INET, STREAM, 0) >= 0
+        finally:
+            process.kill()
 
 
 @needs_injector

@@ -123,8 +123,8 @@ static void run(struct fixture *fixture, struct rig_pair *pairs, size_t count)
     fail_msg("handshakes do not end");
 }
 
-/* Which of them agreed without waiting: clients' points are random, and one in about 2,000 is not for
- * batches (agreements.c). */
+/* Which of them agreed without waiting: clients' points are random, and one in about 2,000 is not
+ * for batches (agreements.c). */
 static size_t run_crowd(struct fixture *fixture, const struct sides *sides, size_t count,
                         bool is_async, int parks)
 {

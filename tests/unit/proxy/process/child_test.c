@@ -3,9 +3,11 @@
 
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -139,6 +141,64 @@ static void its_last_words_are_heard(void **state)
     assert_int_equal(rig->child.channel, -1);
 }
 
+/* In a process of its own: reads `count` messages, a moment after the channel is full. */
+static pid_t read_later(int channel, int count)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct channel_message message;
+        uint8_t room[CHANNEL_PACKET_MAX];
+        (void)usleep(50 * 1000);
+        for (int got = 0; got < count;) {
+            enum status status = channel_receive(channel, CHANNEL_MASTER, room, &message);
+            got += status == STATUS_OK ? 1 : 0;
+            if (status == STATUS_AGAIN) {
+                (void)usleep(1000);
+            } else if (status != STATUS_OK) {
+                _exit(1);
+            }
+        }
+        _exit(0);
+    }
+    return pid;
+}
+
+static void a_child_that_reads_is_told_more_than_its_channel_holds(void **state)
+{
+    enum { MANY = 5000 };
+    struct rig *rig = *state;
+    int other = -1;
+    int status = -1;
+    assert_int_equal(channel_pair(&rig->child.channel, &other), STATUS_OK);
+    pid_t reader = read_later(other, MANY);
+    for (int i = 0; i < MANY; i++) {
+        assert_true(child_send(&rig->child, &(struct channel_message){.kind = CHANNEL_DRAIN}));
+    }
+    assert_int_equal(waitpid(reader, &status, 0), reader);
+    assert_int_equal(status, 0);
+    (void)close(other);
+    child_on_exit(&rig->child);
+}
+
+static void a_child_that_does_not_read_is_killed(void **state)
+{
+    struct rig *rig = *state;
+    int other = -1;
+    int status = 0;
+    assert_int_equal(channel_pair(&rig->child.channel, &other), STATUS_OK);
+    rig->child.pid = fork();
+    if (rig->child.pid == 0) {
+        (void)pause();
+        _exit(0);
+    }
+    while (child_send(&rig->child, &(struct channel_message){.kind = CHANNEL_DRAIN})) {
+    }
+    assert_int_equal(waitpid(rig->child.pid, &status, 0), rig->child.pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    (void)close(other);
+    child_on_exit(&rig->child);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, close_rig)
 
 int main(void)
@@ -150,6 +210,8 @@ int main(void)
         TEST(a_child_that_died_just_after_ready_failed),
         TEST(a_child_keeps_failing_until_it_has_run_for_a_while),
         TEST(its_last_words_are_heard),
+        TEST(a_child_that_reads_is_told_more_than_its_channel_holds),
+        TEST(a_child_that_does_not_read_is_killed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
