@@ -40,6 +40,7 @@ struct relay_exchange {
     char id[EXCHANGE_ID_BYTES];
     bool is_first; /* of its conn: the handshake's time is logged with it */
     bool is_logged;
+    bool has_upload_copy; /* or may make one (upload_copy.h) */
     uint64_t head_us; /* when the head was complete */
     uint64_t sent_us; /* when the request was handed to a conn; 0: not yet */
     uint64_t first_byte_us;

@@ -10,11 +10,11 @@
 #include "proxy/relay/exchange_account.h"
 #include "proxy/relay/exchange_state.h"
 #include "proxy/relay/relay_tunnel.h"
+#include "proxy/relay/upload_copy.h"
 
 enum {
     FREE_EXCHANGES_MAX = 256,
     ARENA_SPARE_BYTES = 64 * 1024, /* beside the heads of request and response */
-    KEPT_BYTES = 64 * 1024,        /* of a request's body, until its response begins */
 };
 
 static const struct exchange_driver driver;
@@ -35,6 +35,7 @@ static void reap(void *self)
 {
     struct relay_exchange *relayed = self;
     struct relay_shared *shared = relayed->shared;
+    upload_copy_end(relayed);
     body_fini(&relayed->exchange.request_body);
     body_fini(&relayed->exchange.response_body);
     arena_reset(&relayed->exchange.arena);
@@ -245,7 +246,7 @@ static void answer_fault(struct relay_exchange *relayed, enum fault_code fault)
     struct exchange *exchange = &relayed->exchange;
     relayed->fault = fault;
     let_requester_go(relayed);
-    body_forget(&exchange->request_body);
+    upload_copy_end(relayed);
     if (exchange->responder == NULL) {
         end_if_over(relayed);
         return;
@@ -272,17 +273,6 @@ static void answer_fault(struct relay_exchange *relayed, enum fault_code fault)
 
 /* ---- the request ---- */
 
-/* A request that a server refuses unprocessed goes to another conn (RFC 9113 §8.7), with what was
- * sent of its body until then. */
-static void keep_body(struct exchange *exchange, const struct requester *requester)
-{
-    if (requester->calls->may_be_refused) {
-        body_keep(&exchange->request_body, KEPT_BYTES);
-    } else {
-        body_forget(&exchange->request_body);
-    }
-}
-
 static void hand_over(struct relay_exchange *relayed, struct requester *requester)
 {
     if (server_lacks_duplex(&relayed->exchange, requester)) {
@@ -290,7 +280,7 @@ static void hand_over(struct relay_exchange *relayed, struct requester *requeste
         answer_fault(relayed, FAULT_BACKEND_NO_GRPC);
         return;
     }
-    keep_body(&relayed->exchange, requester);
+    upload_copy_begin(relayed, requester);
     relayed->phase = PHASE_WAITING;
     relayed->sent_us = now_us(relayed);
     requester->calls->request(requester, &relayed->exchange);
@@ -463,7 +453,7 @@ static void on_response(struct exchange *exchange)
     struct relay_exchange *relayed = relayed_of(exchange);
     bool is_tunnel = exchange->response->framing.kind == FRAMING_TUNNEL;
     relayed->first_byte_us = now_us(relayed);
-    body_forget(&exchange->request_body);
+    upload_copy_end(relayed);
     if (!is_tunnel && exchange->request->upgrade.len > 0) {
         /* Refused: nothing follows the head, not even what the client sent too early. */
         body_take(&exchange->request_body, body_bytes(&exchange->request_body).len);

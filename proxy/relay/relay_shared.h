@@ -33,6 +33,7 @@ struct relay_shared {
     struct date_field date;
     struct relay_exchange *free_exchanges; /* kept for reuse */
     size_t free_exchange_count;
+    size_t upload_copies; /* see upload_copy.h */
     void (*on_conn_opened)(void *self); /* a client conn; the counters are kept by these */
     void (*on_conn_closed)(void *self);
     void *self;

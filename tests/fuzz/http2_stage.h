@@ -291,7 +291,7 @@ static inline void staged_on_request_failed(struct exchange *exchange, enum faul
     struct staged *staged = staged_of(exchange);
     assert_always(exchange->requester == NULL && !staged->has_response && !staged->is_over);
     assert_always(fault != FAULT_NONE);
-    assert_always(fate == FATE_UNKNOWN || exchange->request_body.moved_out == 0);
+    assert_always(fate <= FATE_UNSEEN);
     staged_end_if_over(staged);
 }
 
