@@ -17,6 +17,7 @@
 #include "proxy/commands/command.h"
 #include "proxy/commands/preparation.h"
 #include "proxy/process/foundation.h"
+#include "proxy/process/handover_text.h"
 #include "proxy/process/holding.h"
 #include "proxy/process/inheritance.h"
 #include "proxy/process/inherited_sockets.h"

@@ -1,25 +1,7 @@
 /* proxy/process/handover.h
  *
- * What one master leaves to the program that takes its place in an upgrade, as a text of lines:
- *
- *     sallyport-handover 1
- *     pid 4711                                  the process, which stays the same
- *     begun 81723661                            when the instance began, monotonic microseconds
- *     crew 2                                    how many upgrades there were, this one included
- *     drain 30000                               how long its children take to end, milliseconds
- *     log 5 2 0                                 descriptor, level, format
- *     admin 7 /run/sallyport/admin.sock
- *     tickets 9                                 the random secret of the tickets, sealed
- *     spent 10                                  the list of spent tickets
- *     socket 11 0 4:00000000:8443 0.0.0.0:8443  descriptor, row, as asked for, as bound
- *     lent 12 0 unix unix:/run/web.sock         the same of a socket that a service manager opened
- *     child 14 4712 1 0 worker 1                channel, pid, crew, when it must be gone, role
- *     rules 7947 7946,8301 nodes                own port, ports, name of a cluster
- *     end
- *
- * Why it exists: two versions of the program have to agree on it, and who reads it must not believe
- * that all of it is there. The number in its first line is what a rehearsal answers
- * (proxy/process/rehearsal.h); a text of another version is never handed over.
+ * What one master leaves to the program that takes its place in an upgrade: sockets, children, and
+ * what else outlives the programs. It passes as a text (proxy/process/handover_text.h).
  *
  * Owner: the master, or whoever holds its place (proxy/process/holding.h).
  *
@@ -27,7 +9,7 @@
  */
 #pragma once
 
-#include <stdio.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "config/model.h"
@@ -36,14 +18,15 @@
 #include "proxy/base/status.h"
 
 enum {
-    HANDOVER_VERSION = 1,
-    HANDOVER_BYTES_MAX = 8 * 1024 * 1024,
+    HANDOVER_ITEMS_MAX = 65536, /* of each kind */
     HANDOVER_ADDRESS_BYTES = 160,
     HANDOVER_PATH_BYTES = 128,
     HANDOVER_ROLE_BYTES = 24,
     HANDOVER_NAME_BYTES = 64,
     HANDOVER_PORTS_MAX = 64,
 };
+
+#define HANDOVER_UNIX_PREFIX "unix:"
 
 struct handover_socket {
     int descriptor;
@@ -111,8 +94,3 @@ struct config_address handover_asked(const struct handover_socket *socket);
 /* Calls for each descriptor that is handed over. */
 void handover_each_descriptor(const struct handover *handover,
                               void (*run)(void *self, int descriptor), void *self);
-
-void handover_write(const struct handover *handover, FILE *out);
-
-/* REFUSED: it is not such a text, of this version, and whole. On failure nothing stays. */
-MUST_CHECK enum status handover_parse(struct handover *handover, slice text);

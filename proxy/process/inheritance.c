@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "crypto/spent_tickets.h"
+#include "proxy/process/handover_text.h"
 #include "proxy/process/memory_file.h"
 
 enum { ENTRY_BYTES = 64, ABOVE_STANDARD = 3 };

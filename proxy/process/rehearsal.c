@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proxy/process/handover.h"
+#include "proxy/process/handover_text.h"
 
 enum { NOT_STARTED = 127, READS_MAX = 64, FAULT_BYTES = REHEARSAL_SAID_BYTES + 128 };
 

@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "proxy/process/handover.c"
+#include "proxy/process/handover_text.c"
 
 #include "proxy/base/assert.h"
 

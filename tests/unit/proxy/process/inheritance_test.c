@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "proxy/process/handover_text.h"
 #include "proxy/process/listen_sockets.h"
 #include "proxy/process/memory_file.h"
 

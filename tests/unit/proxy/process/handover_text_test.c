@@ -1,5 +1,5 @@
-/* tests/unit/proxy/process/handover_test.c · SPDX-License-Identifier: Apache-2.0 */
-#include "proxy/process/handover.h"
+/* tests/unit/proxy/process/handover_text_test.c · SPDX-License-Identifier: Apache-2.0 */
+#include "proxy/process/handover_text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
