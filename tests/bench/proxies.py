@@ -127,6 +127,22 @@ rlimit-nofile={files}
 {more}
 """
 
+# Only for handshakes: it knows no HTTP.
+HITCH = """
+frontend = "[127.0.0.1]:{port}"
+backend = "[127.0.0.1]:{backend}"
+pem-file = "{pem}"
+workers = 1
+backlog = 4096
+tls-protos = TLSv1.2 TLSv1.3
+ciphers = "ECDHE-RSA-AES256-GCM-SHA384"
+ciphersuites = "TLS_AES_256_GCM_SHA384"
+ecdh-curve = "X25519"
+daemon = off
+quiet = on
+{more}
+"""
+
 SALLYPORT = """
 workers: 1
 log: {{access: off, level: warn, destination: stderr}}
@@ -149,8 +165,9 @@ BIG_BUFFERS = {
                "backend-request-buffer=512K\nbackend-response-buffer=512K",
 }
 
-PEERS = ("nginx", "haproxy", "nghttpx")
+PEERS = ("nginx", "haproxy", "nghttpx", "hitch")
 HTTP2_PEERS = ("nghttpx",)  # measured with HTTP/2 only
+HANDSHAKE_PEERS = ("hitch",)  # measured with handshakes only
 PACKAGES = {"nghttpx": "nghttp2-proxy", "h2load": "nghttp2-client"}  # where not of the same name
 
 
@@ -231,6 +248,9 @@ class Proxy:
         if kind == "nghttpx":
             path.write_text(NGHTTPX.format(**self._values()))
             return [find("nghttpx"), f"--conf={path}"]
+        if kind == "hitch":
+            path.write_text(HITCH.format(**self._values()))
+            return [find("hitch"), "--user=nobody", f"--config={path}"]
         path.write_text(SALLYPORT.format(**self._values()))
         return [find(self.bench.sallyport), "run", "-c", str(path)]
 
