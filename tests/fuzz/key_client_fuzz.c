@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 #include "crypto/key_channel.h"
+#include "proxy/base/assert.h"
+#include "tests/fuzz/fuzz_input.h"
 
 enum {
     PARKED_MAX = 6,
@@ -42,32 +44,15 @@ struct stage {
     struct key_request asked[PARKED_MAX]; /* what the keyholders were asked last */
     size_t asked_count;
     uint8_t marks;
-    const uint8_t *at;
-    size_t left;
+    struct fuzz_input input;
 };
-
-static void insist(bool is_so)
-{
-    if (!is_so) {
-        abort();
-    }
-}
-
-static uint8_t take(struct stage *stage)
-{
-    if (stage->left == 0) {
-        return 0;
-    }
-    stage->left--;
-    return *stage->at++;
-}
 
 /* ---- handshakes ---- */
 
 static int on_wake(void *argument)
 {
     struct handshake *handshake = argument;
-    insist(!handshake->is_awake); /* once */
+    assert_always(!handshake->is_awake); /* once */
     handshake->is_awake = true;
     return 1;
 }
@@ -81,9 +66,9 @@ static int sign(void *argument)
     bool is_signed =
         key_client_sign(handshake->stage->client, KEY_ID, key_scheme_facts(KEY_SCHEME_ECDSA_SHA256),
                         hash, signature, &len);
-    insist(!is_signed || (len > 0 && len <= KEY_SIGNATURE_BYTES_MAX));
+    assert_always(!is_signed || (len > 0 && len <= KEY_SIGNATURE_BYTES_MAX));
     /* No other one's, unless the keyholder lies about it. */
-    insist(!is_signed || signature[0] == handshake->mark || signature[0] == 0);
+    assert_always(!is_signed || signature[0] == handshake->mark || signature[0] == 0);
     return 1;
 }
 
@@ -92,7 +77,7 @@ static void resume(struct handshake *handshake)
     int result = 0;
     int how = ASYNC_start_job(&handshake->job, handshake->wait, &result, sign, &handshake,
                               sizeof(struct handshake *));
-    insist(how == ASYNC_PAUSE || how == ASYNC_FINISH);
+    assert_always(how == ASYNC_PAUSE || how == ASYNC_FINISH);
     if (how == ASYNC_FINISH) {
         ASYNC_WAIT_CTX_free(handshake->wait);
         *handshake = (struct handshake){.stage = handshake->stage};
@@ -105,8 +90,8 @@ static void begin(struct stage *stage, struct handshake *handshake)
         return;
     }
     handshake->wait = ASYNC_WAIT_CTX_new();
-    insist(handshake->wait != NULL &&
-           ASYNC_WAIT_CTX_set_callback(handshake->wait, on_wake, handshake) == 1);
+    assert_always(handshake->wait != NULL &&
+                  ASYNC_WAIT_CTX_set_callback(handshake->wait, on_wake, handshake) == 1);
     stage->marks = (uint8_t)(stage->marks % 255 + 1);
     handshake->mark = stage->marks;
     resume(handshake);
@@ -118,7 +103,7 @@ static void resume_the_woken(struct stage *stage)
         if (stage->handshakes[i].is_awake) {
             stage->handshakes[i].is_awake = false;
             resume(&stage->handshakes[i]);
-            insist(stage->handshakes[i].wait == NULL); /* it was over */
+            assert_always(stage->handshakes[i].wait == NULL); /* it was over */
         }
     }
 }
@@ -152,9 +137,9 @@ static void hear(struct stage *stage)
     if (got <= 0) {
         return;
     }
-    insist(key_message_decode(&message, packet, (size_t)got, true));
+    assert_always(key_message_decode(&message, packet, (size_t)got, true));
     for (size_t i = 0; message.kind == KEY_MESSAGE_SIGN && i < message.count; i++) {
-        insist(message.requests[i].key_id == KEY_ID);
+        assert_always(message.requests[i].key_id == KEY_ID);
         stage->asked[stage->asked_count++ % PARKED_MAX] = message.requests[i];
     }
 }
@@ -164,10 +149,10 @@ static void answer(struct stage *stage)
 {
     static struct key_message message;
     static uint8_t packet[KEY_CHANNEL_PACKET_MAX];
-    uint8_t shape = take(stage);
+    uint8_t shape = fuzz_input_take(&stage->input);
     message = (struct key_message){.kind = KEY_MESSAGE_SIGNED, .count = 1 + (shape & 3)};
     for (size_t i = 0; i < message.count; i++) {
-        uint8_t which = take(stage);
+        uint8_t which = fuzz_input_take(&stage->input);
         const struct key_request *request = &stage->asked[which % PARKED_MAX];
         struct key_answer *sent = &message.answers[i];
         sent->slot = request->slot;
@@ -187,22 +172,22 @@ static void answer(struct stage *stage)
 static void answer_anything(struct stage *stage)
 {
     static struct key_message message;
-    size_t len = (size_t)take(stage) + (take(stage) & 31);
-    len = len > stage->left ? stage->left : len;
-    bool is_signature =
-        key_message_decode(&message, stage->at, len, false) && message.kind == KEY_MESSAGE_SIGNED;
+    size_t len = (size_t)fuzz_input_take(&stage->input) + (fuzz_input_take(&stage->input) & 31);
+    len = len > stage->input.left ? stage->input.left : len;
+    bool is_signature = key_message_decode(&message, stage->input.at, len, false) &&
+                        message.kind == KEY_MESSAGE_SIGNED;
     if (stage->far >= 0 && len > 0 && !is_signature) {
-        (void)!send(stage->far, stage->at, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)!send(stage->far, stage->input.at, len, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
-    stage->at += len;
-    stage->left -= len;
+    stage->input.at += len;
+    stage->input.left -= len;
 }
 
 /* ---- the programme ---- */
 
 static void step(struct stage *stage)
 {
-    uint8_t what = take(stage);
+    uint8_t what = fuzz_input_take(&stage->input);
     switch (what & 15) {
     case 0:
         attach(stage);
@@ -217,7 +202,7 @@ static void step(struct stage *stage)
         key_client_on_tick(stage->client);
         break;
     case 4:
-        (void)key_client_ask_tickets(stage->client, take(stage));
+        (void)key_client_ask_tickets(stage->client, fuzz_input_take(&stage->input));
         break;
     case 5:
     case 6:
@@ -245,7 +230,7 @@ static void step(struct stage *stage)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     static struct stage stage;
-    stage = (struct stage){.far = -1, .at = bytes, .left = len};
+    stage = (struct stage){.far = -1, .input = {bytes, len}};
     stage.client = key_client_new(PARKED_MAX, NULL, NULL);
     if (stage.client == NULL) {
         return 0;
@@ -254,16 +239,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
         stage.handshakes[i].stage = &stage;
     }
     attach(&stage);
-    while (stage.left > 0) {
+    while (stage.input.left > 0) {
         step(&stage);
     }
     resume_the_woken(&stage);
     key_client_detach(stage.client); /* fails and wakes all that are parked still */
     resume_the_woken(&stage);
     for (size_t i = 0; i < HANDSHAKES; i++) {
-        insist(stage.handshakes[i].wait == NULL);
+        assert_always(stage.handshakes[i].wait == NULL);
     }
-    insist(key_client_waiting(stage.client) == 0);
+    assert_always(key_client_waiting(stage.client) == 0);
     key_client_free(stage.client);
     die(&stage);
     return 0;

@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #include "crypto/key_channel.h"
+#include "proxy/base/assert.h"
+#include "tests/fuzz/fuzz_input.h"
 
 enum {
     WORKERS = 4,
@@ -43,25 +45,8 @@ struct stage {
     struct keyholder *keyholder;
     int master[2];
     struct worker workers[WORKERS];
-    const uint8_t *at;
-    size_t left;
+    struct fuzz_input input;
 };
-
-static void insist(bool is_so)
-{
-    if (!is_so) {
-        abort();
-    }
-}
-
-static uint8_t take(struct stage *stage)
-{
-    if (stage->left == 0) {
-        return 0;
-    }
-    stage->left--;
-    return *stage->at++;
-}
 
 /* ---- what workers do ---- */
 
@@ -83,13 +68,13 @@ static bool hear(struct worker *worker)
     if (got <= 0) {
         return false;
     }
-    insist(key_message_decode(&message, packet, (size_t)got, false));
+    assert_always(key_message_decode(&message, packet, (size_t)got, false));
     for (size_t i = 0; message.kind == KEY_MESSAGE_SIGNED && i < message.count; i++) {
         const struct key_answer *answer = &message.answers[i];
         struct asked *asked = &worker->slots[answer->slot];
-        insist(asked->is_open && asked->generation == answer->generation);
-        insist(answer->status == KEY_STATUS_FAILED ||
-               (asked->key_id < KEYS && worker->was_granted[asked->key_id]));
+        assert_always(asked->is_open && asked->generation == answer->generation);
+        assert_always(answer->status == KEY_STATUS_FAILED ||
+                      (asked->key_id < KEYS && worker->was_granted[asked->key_id]));
         asked->is_open = false;
     }
     return true;
@@ -121,22 +106,23 @@ static void say(struct worker *worker, const uint8_t *packet, size_t len)
 
 static void say_anything(struct stage *stage, struct worker *worker)
 {
-    size_t len = (size_t)take(stage) + (take(stage) & 31);
-    len = len > stage->left ? stage->left : len;
-    say(worker, stage->at, len > RAW_MAX ? RAW_MAX : len);
-    stage->at += len;
-    stage->left -= len;
+    size_t len = (size_t)fuzz_input_take(&stage->input) + (fuzz_input_take(&stage->input) & 31);
+    len = len > stage->input.left ? stage->input.left : len;
+    say(worker, stage->input.at, len > RAW_MAX ? RAW_MAX : len);
+    stage->input.at += len;
+    stage->input.left -= len;
 }
 
 static void ask_signatures(struct stage *stage, struct worker *worker)
 {
     static struct key_message message;
     static uint8_t packet[KEY_CHANNEL_PACKET_MAX];
-    message = (struct key_message){.kind = KEY_MESSAGE_SIGN, .count = 1 + (take(stage) & 7)};
+    message = (struct key_message){.kind = KEY_MESSAGE_SIGN,
+                                   .count = 1 + (fuzz_input_take(&stage->input) & 7)};
     for (size_t i = 0; i < message.count; i++) {
-        uint8_t shape = take(stage);
+        uint8_t shape = fuzz_input_take(&stage->input);
         message.requests[i] = (struct key_request){
-            .slot = (uint16_t)(take(stage) * 4),
+            .slot = (uint16_t)(fuzz_input_take(&stage->input) * 4),
             .generation = shape,
             .key_id = shape % KEYS,
             .scheme = (shape & 64) != 0 ? KEY_SCHEME_RSA_PSS_SHA256 : KEY_SCHEME_ECDSA_SHA256};
@@ -149,7 +135,7 @@ static void ask_tickets(struct stage *stage, struct worker *worker)
     static struct key_message message;
     uint8_t packet[KEY_CHANNEL_PACKET_MAX];
     message = (struct key_message){.kind = KEY_MESSAGE_ASK_TICKETS};
-    message.tickets.keys.epoch = take(stage);
+    message.tickets.keys.epoch = fuzz_input_take(&stage->input);
     say(worker, packet, key_message_encode(&message, packet));
 }
 
@@ -158,7 +144,7 @@ static void ask_tickets(struct stage *stage, struct worker *worker)
 static void add_worker(struct stage *stage, uint32_t number)
 {
     struct worker *worker = &stage->workers[number];
-    uint8_t granted = take(stage);
+    uint8_t granted = fuzz_input_take(&stage->input);
     uint32_t ids[KEYS];
     size_t count = 0;
     int pair[2];
@@ -173,13 +159,13 @@ static void add_worker(struct stage *stage, uint32_t number)
             ids[count++] = id;
         }
     }
-    insist(keyholder_add_worker(stage->keyholder, number, pair[1], ids, count, NULL));
+    assert_always(keyholder_add_worker(stage->keyholder, number, pair[1], ids, count, NULL));
 }
 
 static void grant(struct stage *stage)
 {
-    uint8_t first = take(stage) % KEYS;
-    insist(keyholder_grant(stage->keyholder, first, 2, NULL));
+    uint8_t first = fuzz_input_take(&stage->input) % KEYS;
+    assert_always(keyholder_grant(stage->keyholder, first, 2, NULL));
     for (size_t i = 0; i < WORKERS; i++) {
         for (size_t id = first; id < KEYS && id < first + 2U; id++) {
             stage->workers[i].was_granted[id] = true;
@@ -194,19 +180,19 @@ static void add_key(struct stage *stage, uint32_t id)
     if (pem_len == 0) {
         EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
         BIO *out = BIO_new(BIO_s_mem());
-        insist(PEM_write_bio_PrivateKey(out, key, NULL, NULL, 0, NULL, NULL) == 1);
+        assert_always(PEM_write_bio_PrivateKey(out, key, NULL, NULL, 0, NULL, NULL) == 1);
         pem_len = (size_t)BIO_read(out, pem, sizeof(pem));
         BIO_free(out);
         EVP_PKEY_free(key);
     }
-    insist(keyholder_add_key(stage->keyholder, id, pem, pem_len, NULL, NULL));
+    assert_always(keyholder_add_key(stage->keyholder, id, pem, pem_len, NULL, NULL));
 }
 
 /* ---- the programme ---- */
 
 static void step(struct stage *stage)
 {
-    uint8_t what = take(stage);
+    uint8_t what = fuzz_input_take(&stage->input);
     struct worker *worker = &stage->workers[what >> 4 & (WORKERS - 1)];
     switch (what & 15) {
     case 0:
@@ -225,15 +211,15 @@ static void step(struct stage *stage)
         grant(stage);
         return;
     case 5:
-        keyholder_remove_keys(stage->keyholder, take(stage) % KEYS, 2);
+        keyholder_remove_keys(stage->keyholder, fuzz_input_take(&stage->input) % KEYS, 2);
         return;
     case 6:
-        add_key(stage, take(stage) % KEYS);
+        add_key(stage, fuzz_input_take(&stage->input) % KEYS);
         return;
     case 7:
     case 8:
     case 9:
-        insist(keyholder_turn(stage->keyholder, 0));
+        assert_always(keyholder_turn(stage->keyholder, 0));
         return;
     case 10:
     case 11:
@@ -269,23 +255,23 @@ static bool open_stage(struct stage *stage)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     static struct stage stage;
-    stage = (struct stage){.at = bytes, .left = len};
+    stage = (struct stage){.input = {bytes, len}};
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, stage.master) != 0) {
         return 0;
     }
     bool is_open = open_stage(&stage);
-    while (is_open && stage.left > 0) {
+    while (is_open && stage.input.left > 0) {
         step(&stage);
     }
     for (size_t i = 0; is_open && i < ROUNDS; i++) {
-        insist(keyholder_turn(stage.keyholder, 0));
+        assert_always(keyholder_turn(stage.keyholder, 0));
         (void)hear(&stage.workers[i % WORKERS]);
     }
     for (size_t i = 0; is_open && i < WORKERS; i++) {
         forget(&stage.workers[i]);
     }
     (void)close(stage.master[0]);
-    insist(!is_open || !keyholder_turn(stage.keyholder, 0));
+    assert_always(!is_open || !keyholder_turn(stage.keyholder, 0));
     keyholder_free(stage.keyholder);
     (void)close(stage.master[1]);
     return 0;
