@@ -19,7 +19,9 @@ enum {
     CONNS_MAX = 16,
     REQUEST_BYTES_MAX = 64,
     REQUEST_MS = 5000,
-    DISCARDS_MAX = 16
+    DISCARDS_MAX = 16,
+    SETTLE_TURNS = 100,
+    SETTLE_PAUSE_MS = 2
 };
 
 struct admin_conn {
@@ -317,9 +319,13 @@ int admin_server_descriptor(const struct admin_server *server)
     return server == NULL ? -1 : server->descriptor;
 }
 
-bool admin_server_is_quiet(const struct admin_server *server)
+void admin_server_settle(const struct admin_server *server, struct loop *loop)
 {
-    return server == NULL || server->conn_count == 0;
+    loop_turn(loop);
+    for (int i = 1; i < SETTLE_TURNS && server != NULL && server->conn_count > 0; i++) {
+        (void)usleep(SETTLE_PAUSE_MS * 1000);
+        loop_turn(loop);
+    }
 }
 
 void admin_server_tell_reloaded(struct admin_server *server, uint64_t run,

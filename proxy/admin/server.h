@@ -51,8 +51,9 @@ void admin_server_own_path(struct admin_server *server, bool is_own);
 /* The listening socket; borrowed. -1 for NULL. */
 int admin_server_descriptor(const struct admin_server *server);
 
-/* Nobody waits for an answer. True for NULL. */
-bool admin_server_is_quiet(const struct admin_server *server);
+/* Turns the loop, once at least, until nobody waits for an answer any more, 200 ms at most. NULL
+ * has nobody. */
+void admin_server_settle(const struct admin_server *server, struct loop *loop);
 
 /* Answers those who wait for this run, or an earlier one. NULL is fine. */
 void admin_server_tell_reloaded(struct admin_server *server, uint64_t run,

@@ -24,8 +24,6 @@
 
 enum {
     AGAIN_MS = 5000, /* after a failure when nobody serves */
-    ANSWER_TURNS = 100,
-    ANSWER_MS = 2,
 };
 
 struct holding {
@@ -129,13 +127,7 @@ static void leave(struct holding *holding, const struct invocation *invocation)
     struct process_error error = {{0}};
     holding->is_leaving = false;
     upgrade_hold_signals();
-    for (int i = 0; i < ANSWER_TURNS; i++) {
-        loop_turn(holding->loop);
-        if (admin_server_is_quiet(holding->admin)) {
-            break;
-        }
-        (void)usleep(ANSWER_MS * 1000);
-    }
+    admin_server_settle(holding->admin, holding->loop);
     if (holding->upgrade.step == UPGRADE_WAITING) {
         service_manager_tell_reloading(&holding->manager);
         log_flush(holding->log);

@@ -10,11 +10,6 @@
 #include "proxy/process/inheritance.h"
 #include "proxy/process/log_settings.h"
 
-enum {
-    QUIET_TURNS = 100, /* until those who ask on the admin socket have their answers */
-    QUIET_MS = 2,
-};
-
 static struct log *log_of(const struct master *master)
 {
     return master->foundation.log;
@@ -310,13 +305,7 @@ void master_leave(struct master *master)
     master->is_leaving = false;
     upgrade_hold_signals();
     /* Signals that were caught are acted on here; the others wait for the next program. */
-    for (int i = 0; i < QUIET_TURNS; i++) {
-        loop_turn(master->foundation.loop);
-        if (admin_server_is_quiet(master->admin)) {
-            break;
-        }
-        (void)usleep(QUIET_MS * 1000);
-    }
+    admin_server_settle(master->admin, master->foundation.loop);
     if (master->upgrade.step == UPGRADE_WAITING && is_free(master)) {
         hand_over(master);
     } else if (master->upgrade.step == UPGRADE_WAITING) {
