@@ -72,6 +72,13 @@ struct channel_message {
     size_t descriptor_count;
 };
 
+/* One that is its kind and a descriptor. */
+static inline struct channel_message channel_message_with(enum channel_kind kind, int descriptor)
+{
+    return (struct channel_message){
+        .kind = kind, .descriptors = {descriptor}, .descriptor_count = 1};
+}
+
 /* A connected pair, both ends non-blocking and close-on-exec. */
 MUST_CHECK enum status channel_pair(int *master_end, int *child_end);
 

@@ -159,9 +159,8 @@ static void reopen_log(struct master *master)
         LOG_EVENT(log_of(master), LOG_ERROR, "log_not_reopened", log_text("reason", error.text));
         return;
     }
-    const struct channel_message message = {.kind = CHANNEL_LOG,
-                                            .descriptors = {master->foundation.log_descriptor},
-                                            .descriptor_count = 1};
+    const struct channel_message message =
+        channel_message_with(CHANNEL_LOG, master->foundation.log_descriptor);
     roster_tell_workers(&master->roster, &message);
     former_crew_tell_workers(master->crew, &message);
     sidecars_tell(master->sidecars, &message);

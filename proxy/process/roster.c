@@ -62,12 +62,6 @@ void roster_fini(struct roster *roster)
 
 /* ---- handing over ---- */
 
-static struct channel_message with_descriptor(enum channel_kind kind, int descriptor)
-{
-    return (struct channel_message){
-        .kind = kind, .descriptors = {descriptor}, .descriptor_count = 1};
-}
-
 static void send_kind(struct child *child, enum channel_kind kind)
 {
     (void)child_send(child, &(struct channel_message){.kind = kind});
@@ -77,7 +71,7 @@ void roster_send_bundle(struct child *child, const struct live_generation *gener
                         const struct config *config)
 {
     struct channel_message message =
-        with_descriptor(CHANNEL_BUNDLE, generation->snapshot.worker_file);
+        channel_message_with(CHANNEL_BUNDLE, generation->snapshot.worker_file);
     message.number = generation->number;
     message.payload = slice_of(config->file);
     (void)child_send(child, &message);

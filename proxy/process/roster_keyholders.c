@@ -63,12 +63,6 @@ struct child *roster_keyholder_of(const struct roster *roster, const struct chil
 
 /* ---- handing over ---- */
 
-static struct channel_message with_descriptor(enum channel_kind kind, int descriptor)
-{
-    return (struct channel_message){
-        .kind = kind, .descriptors = {descriptor}, .descriptor_count = 1};
-}
-
 static size_t write_number(char *room, size_t len, uint32_t number)
 {
     for (int shift = 24; shift >= 0; shift -= 8) {
@@ -103,7 +97,8 @@ static size_t write_key_ids(const struct roster *roster, char *room)
 
 void roster_send_keys(struct child *keyholder, const struct live_generation *generation)
 {
-    struct channel_message message = with_descriptor(CHANNEL_BUNDLE, generation->snapshot.key_file);
+    struct channel_message message =
+        channel_message_with(CHANNEL_BUNDLE, generation->snapshot.key_file);
     message.number = generation->number;
     (void)child_send(keyholder, &message);
 }
@@ -112,12 +107,12 @@ static void give_ends(struct roster *roster, struct child *keyholder, struct chi
                       int keyholder_end, int worker_end)
 {
     char ids[CHANNEL_PAYLOAD_MAX];
-    struct channel_message message = with_descriptor(CHANNEL_WORKER, keyholder_end);
+    struct channel_message message = channel_message_with(CHANNEL_WORKER, keyholder_end);
     message.number = (uint32_t)worker->index;
     message.payload = (slice){ids, write_key_ids(roster, ids)};
     /* A keyholder that cannot be told is dying: the next one is connected to all. */
     if (child_send(keyholder, &message)) {
-        message = with_descriptor(CHANNEL_KEYS, worker_end);
+        message = channel_message_with(CHANNEL_KEYS, worker_end);
         worker->keys_given++;
         (void)child_send(worker, &message);
     }

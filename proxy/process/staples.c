@@ -47,10 +47,9 @@ static const char *name_of(const struct staples *staples, const struct staple *s
 static struct channel_message staple_message(const struct staples *staples,
                                              const struct staple *staple)
 {
-    return (struct channel_message){.kind = CHANNEL_STAPLE,
-                                    .number = staples->key_base + (uint32_t)staple->index,
-                                    .descriptors = {staple->response},
-                                    .descriptor_count = 1};
+    struct channel_message message = channel_message_with(CHANNEL_STAPLE, staple->response);
+    message.number = staples->key_base + (uint32_t)staple->index;
+    return message;
 }
 
 void staples_give(struct staples *staples, struct child *worker)
